@@ -1,0 +1,8 @@
+#include "module.hpp"
+
+NB_MODULE(_core, m) {
+    m.doc() = "Compiled kernels: plain arrays in, plain arrays out, the interpreter lock released.";
+    kuntur::register_cpu(m);
+    kuntur::register_visibility(m);
+    kuntur::register_game(m);
+}

@@ -1,0 +1,12 @@
+// Every file of kernels adds its functions to kuntur._core through one register function.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace kuntur {
+
+void register_cpu(nanobind::module_& m);
+void register_visibility(nanobind::module_& m);
+void register_game(nanobind::module_& m);
+
+}  // namespace kuntur
