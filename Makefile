@@ -1,0 +1,109 @@
+# Set-up is split into stamps, so that a second run costs less than a second.
+#   make demo [HEADLESS=1]   make test   make test-all   make check   make lock   make wheel   make clean
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := setup
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STATIC := src/kuntur/server/static
+GEOID := src/kuntur/io/egm96_15.gtx
+
+CORE_SOURCES := pyproject.toml CMakeLists.txt $(wildcard kernels/*.cpp kernels/*.hpp)
+PAGE_SOURCES := $(shell [ ! -d web ] || find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*')
+
+GEOID_SHA256 := c02a6eb70a7a78efebe5adf3ade626eb75390e170bb8b3f36136a2c28f5326a0
+
+.PHONY: setup core geoid page demo test test-all check lock wheel clean
+
+setup: core geoid page
+
+# --- Python: exactly the locked packages, from wheels only, each checked against its hash
+$(STAMPS)/python: requirements.lock
+	@mkdir -p $(STAMPS)
+	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing the locked Python packages (about a minute)"
+	@$(PIP) install --require-hashes --no-deps --only-binary :all: -r requirements.lock
+	@touch $@
+
+# --- compiled core: no build isolation, because the build tools are locked too
+$(STAMPS)/core: $(CORE_SOURCES) $(STAMPS)/python
+	@echo "Building the compiled core"
+	@$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+core: $(STAMPS)/core
+
+# --- EGM96 geoid grid (15', public domain), taken out of the locked package that carries it
+$(GEOID): $(STAMPS)/python
+	@mkdir -p $(@D)
+	@cp $$($(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/demcompare/geoid/egm96_15.gtx $@
+	@echo "$(GEOID_SHA256)  $@" | sha256sum --check --quiet
+
+geoid: $(GEOID)
+
+# --- map page
+$(STAMPS)/node: $(wildcard web/package-lock.json web/.npmrc)
+	@mkdir -p $(STAMPS)
+	@echo "Installing the locked Node packages"
+	@cd web && npm ci --ignore-scripts --no-audit --no-fund --silent
+	@touch $@
+
+$(STATIC)/index.html: $(PAGE_SOURCES) $(STAMPS)/node
+	@echo "Building the map page"
+	@cd web && npm run --silent build
+	@touch $@
+
+ifneq ($(wildcard web/package.json),)
+page: $(STATIC)/index.html
+else
+page:
+	@echo "No web/package.json: the map page is not built"
+endif
+
+# --- use
+demo: setup
+ifdef HEADLESS
+	@$(BIN)/kuntur demo --headless --out demo-out
+else
+	@$(BIN)/kuntur demo
+endif
+
+test: setup
+	@scripts/debian_packages.sh
+	@$(BIN)/python -m pytest
+
+test-all: setup
+	@scripts/debian_packages.sh
+	@$(BIN)/python -m pytest -m "slow or not slow"
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/check_locks.py
+ifneq ($(wildcard web/package.json),)
+	@cd web && npm run --silent check
+endif
+
+# Resolve anew; uv lives in its own environment, so that it is no part of the project's.
+lock:
+	@mkdir -p build
+	@[ -x build/uv/bin/uv ] || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip --quiet install uv; }
+	@build/uv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header $(LOCK_FLAGS) \
+		requirements-dev.in -o requirements.lock
+	@$(PYTHON) scripts/check_locks.py
+
+wheel: setup
+	@mkdir -p dist
+	@$(PIP) wheel --no-deps --no-build-isolation --no-index -w dist .
+	@ls -l dist/*.whl
+
+clean:
+	@rm -rf $(VENV) $(STAMPS) build dist demo-out $(STATIC) $(GEOID) web/node_modules web/dist
