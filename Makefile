@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMPS := .stamps
+STAMPS := $(VENV)/.stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STATIC := src/kuntur/server/static
 GEOID := src/kuntur/io/egm96_15.gtx
@@ -25,6 +25,7 @@ setup: core geoid page
 
 # --- Python: exactly the locked packages, from wheels only, each checked against its hash
 $(STAMPS)/python: requirements.lock
+	@PYTHON=$(PYTHON) scripts/debian_packages.sh build
 	@mkdir -p $(STAMPS)
 	@[ -x $(BIN)/python ] || { echo "Creating $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing the locked Python packages (about a minute)"
@@ -48,13 +49,14 @@ $(GEOID): $(STAMPS)/python
 geoid: $(GEOID)
 
 # --- map page
-$(STAMPS)/node: $(wildcard web/package-lock.json web/.npmrc)
-	@mkdir -p $(STAMPS)
+NODE_STAMP := web/node_modules/.installed
+$(NODE_STAMP): $(wildcard web/package-lock.json web/.npmrc)
+	@command -v npm >/dev/null || { echo "The map page needs Node 20 with npm, and npm is not on the PATH" >&2; exit 1; }
 	@echo "Installing the locked Node packages"
 	@cd web && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-$(STATIC)/index.html: $(PAGE_SOURCES) $(STAMPS)/node
+$(STATIC)/index.html: $(PAGE_SOURCES) $(NODE_STAMP)
 	@echo "Building the map page"
 	@cd web && npm run --silent build
 	@touch $@
@@ -75,11 +77,11 @@ else
 endif
 
 test: setup
-	@scripts/debian_packages.sh
+	@scripts/debian_packages.sh browser
 	@$(BIN)/python -m pytest
 
 test-all: setup
-	@scripts/debian_packages.sh
+	@scripts/debian_packages.sh browser
 	@$(BIN)/python -m pytest -m "slow or not slow"
 
 check: setup
@@ -101,9 +103,8 @@ lock:
 	@$(PYTHON) scripts/check_locks.py
 
 wheel: setup
-	@mkdir -p dist
-	@$(PIP) wheel --no-deps --no-build-isolation --no-index -w dist .
+	@$(PIP) wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	@ls -l dist/*.whl
 
 clean:
-	@rm -rf $(VENV) $(STAMPS) build dist demo-out $(STATIC) $(GEOID) web/node_modules web/dist
+	@rm -rf $(VENV) build dist demo-out $(STATIC) $(GEOID) web/node_modules web/dist
