@@ -32,7 +32,9 @@ def faults_of_node_lock(text: str) -> list[str]:
 
 
 def main() -> int:
-    faults = [f"requirements.lock: {fault}" for fault in faults_of_python_lock((ROOT / "requirements.lock").read_text())]
+    faults = [
+        f"requirements.lock: {fault}" for fault in faults_of_python_lock((ROOT / "requirements.lock").read_text())
+    ]
     node_lock = ROOT / "web" / "package-lock.json"
     if node_lock.exists():
         faults += [f"web/package-lock.json: {fault}" for fault in faults_of_node_lock(node_lock.read_text())]

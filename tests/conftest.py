@@ -1,0 +1,29 @@
+"""What several rooms' tests share: where the real survey data lies, and that a test which needs it says so."""
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the repository."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real survey data (terrain, borders, recordings), which is no part of the repository."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real survey data is not here: no folder ../shared/data beside the repository")
+    return SHARED_DATA
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test that asks for the survey data, so that `-m shared` selects them all."""
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.shared)
