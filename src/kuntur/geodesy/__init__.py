@@ -1,0 +1,1 @@
+"""Geometry without physics: frames, grids, lines, heights. Sight lines live in `visibility`, error in `tracking.geolocate`."""

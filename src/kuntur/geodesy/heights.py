@@ -1,0 +1,51 @@
+"""Heights: HAE <-> MSL through the geoid, MSL <-> AGL through the terrain; one function each way."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kuntur.geodesy import grid
+from kuntur.model.place import Geoid, Terrain
+
+FloatArray = NDArray[np.float64]
+
+
+def undulation_m(geoid: Geoid, lat_deg: ArrayLike, lon_deg: ArrayLike) -> FloatArray:
+    """Geoid undulation by bilinear interpolation; NaN outside the grid. Longitudes may be -180..180 or 0..360."""
+    rows, cols = geoid.undulation_m.shape
+    lat = np.asarray(lat_deg, float)
+    lon = np.asarray(lon_deg, float)
+    r = (lat - geoid.south_deg) / geoid.step_deg
+    c = np.mod(lon - geoid.west_deg, 360.0) / geoid.step_deg
+    r, c = np.broadcast_arrays(r, c)
+    inside = (r >= 0) & (r <= rows - 1) & (c >= 0) & (c <= cols - 1)
+    r, c = np.where(inside, r, 0.0), np.where(inside, c, 0.0)
+    r0 = np.clip(np.floor(r).astype(int), 0, rows - 2)
+    c0 = np.clip(np.floor(c).astype(int), 0, cols - 2)
+    fr, fc = r - r0, c - c0
+    n = geoid.undulation_m
+    value = (
+        (1 - fr) * (1 - fc) * n[r0, c0]
+        + (1 - fr) * fc * n[r0, c0 + 1]
+        + fr * (1 - fc) * n[r0 + 1, c0]
+        + fr * fc * n[r0 + 1, c0 + 1]
+    )
+    return np.where(inside, value, np.nan)
+
+
+def hae_from_msl(geoid: Geoid, lat_deg: ArrayLike, lon_deg: ArrayLike, alt_msl_m: ArrayLike) -> FloatArray:
+    return np.asarray(alt_msl_m, float) + undulation_m(geoid, lat_deg, lon_deg)
+
+
+def msl_from_hae(geoid: Geoid, lat_deg: ArrayLike, lon_deg: ArrayLike, alt_hae_m: ArrayLike) -> FloatArray:
+    return np.asarray(alt_hae_m, float) - undulation_m(geoid, lat_deg, lon_deg)
+
+
+def agl_from_msl(terrain: Terrain, x_m: ArrayLike, y_m: ArrayLike, alt_msl_m: ArrayLike) -> FloatArray:
+    """Height above ground; NaN over a void or outside."""
+    return np.asarray(alt_msl_m, float) - grid.height_at(terrain, x_m, y_m)
+
+
+def msl_from_agl(terrain: Terrain, x_m: ArrayLike, y_m: ArrayLike, height_agl_m: ArrayLike) -> FloatArray:
+    return np.asarray(height_agl_m, float) + grid.height_at(terrain, x_m, y_m)

@@ -1,0 +1,1 @@
+"""Nouns only: what every room speaks about. Frozen, keyword-only; arrays are treated as immutable."""

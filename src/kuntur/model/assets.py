@@ -1,0 +1,89 @@
+"""What is flown and from where. Catalog figures carry their public source; None is unknown, never a guess."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Camera(Struct, frozen=True, kw_only=True):
+    """One imaging channel. hfov/vfov: the field of view used for search. pixels: columns, rows."""
+
+    id: str
+    name: str
+    band: Literal["EO", "LWIR", "MWIR"]
+    columns_px: int
+    rows_px: int
+    hfov_rad: float
+    vfov_rad: float
+    source: str
+    mass_kg: float | None = None
+
+
+class Radio(Struct, frozen=True, kw_only=True):
+    """A data link. Unknown figures are None; the link budget then says so instead of guessing."""
+
+    id: str
+    name: str
+    frequency_hz: float
+    tx_power_dbm: float | None
+    antenna_gain_dbi: float | None
+    sensitivity_dbm: float | None
+    max_range_m: float | None
+    source: str
+
+
+class Airframe(Struct, frozen=True, kw_only=True):
+    """A type of aircraft with its public figures. Energy is electrical (battery_wh) or chemical (endurance only)."""
+
+    id: str
+    name: str
+    kind: Literal["multirotor", "fixed_wing"]
+    propulsion: Literal["electric", "combustion"]
+    mass_kg: float
+    endurance_s: float
+    cruise_mps: float
+    max_speed_mps: float
+    ceiling_msl_m: float
+    source: str
+    battery_wh: float | None = None
+    rotor_disc_area_m2: float | None = None
+    wing_span_m: float | None = None
+    wing_area_m2: float | None = None
+    max_payload_kg: float | None = None
+    max_wind_mps: float | None = None
+    max_climb_mps: float | None = None
+    stall_mps: float | None = None
+    unknown: tuple[str, ...] = ()
+
+
+class Base(Struct, frozen=True, kw_only=True):
+    """A place aircraft start from and return to. x_m, y_m in the local frame."""
+
+    id: str
+    name: str
+    lat_deg: float
+    lon_deg: float
+    x_m: float
+    y_m: float
+    alt_msl_m: float
+    pads: int
+    mast_agl_m: float = 10.0
+
+
+class Aircraft(Struct, frozen=True, kw_only=True):
+    """One aircraft of the fleet: an airframe with a camera and a radio, stationed at a base. system_id: its MAVLink id."""
+
+    id: str
+    name: str
+    system_id: int
+    airframe: Airframe
+    camera: Camera
+    radio: Radio
+    base_id: str
+    turnround_s: float
+
+
+class Fleet(Struct, frozen=True, kw_only=True):
+    aircraft: tuple[Aircraft, ...]

@@ -1,0 +1,210 @@
+"""The place: terrain, border, zones and the area that holds them.
+
+Everything is in one local metric frame (x east, y north, metres): a transverse Mercator projection centred on the area.
+Its scale error at distance x from the central meridian is x^2 / (2 R^2): 1.1e-5 at 30 km, 4.9e-5 at 63 km (Snyder 1987, 8-10).
+Heights are `alt_msl_m` above the terrain's vertical datum (EGM96 unless the area says otherwise).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kuntur.model.assets import Base, Fleet
+
+FloatArray = NDArray[np.float64]
+HeightArray = NDArray[np.float32]
+
+
+class LocalFrame(Struct, frozen=True, kw_only=True):
+    """A transverse Mercator frame on WGS 84 with scale 1 and its origin at (lat0, lon0)."""
+
+    lat0_deg: float
+    lon0_deg: float
+
+    @property
+    def proj4(self) -> str:
+        return (
+            f"+proj=tmerc +lat_0={self.lat0_deg:.9f} +lon_0={self.lon0_deg:.9f} +k=1 +x_0=0 +y_0=0 "
+            "+datum=WGS84 +units=m +no_defs"
+        )
+
+
+class Geoid(Struct, frozen=True, kw_only=True):
+    """Geoid undulation N on a regular latitude/longitude grid: alt_hae = alt_msl + N.
+
+    undulation_m: (rows, cols) float32, row 0 southernmost, column 0 westernmost.
+    """
+
+    name: str
+    south_deg: float
+    west_deg: float
+    step_deg: float
+    undulation_m: HeightArray
+
+
+class Terrain(Struct, frozen=True, kw_only=True):
+    """A height grid in the local frame. Row 0 is the northernmost; a height stands for the centre of its cell; NaN is a void.
+
+    heights_m: (rows, cols) float32, metres above `vertical_datum`. west_m, north_m: outer corner of cell (0, 0).
+    """
+
+    frame: LocalFrame
+    heights_m: HeightArray
+    cell_m: float
+    west_m: float
+    north_m: float
+    vertical_datum: str
+    product: str
+    sketched: bool
+    attribution: str
+    vertical_error_le90_m: float | None = None
+    sha256: str = ""
+
+    @property
+    def rows(self) -> int:
+        return int(self.heights_m.shape[0])
+
+    @property
+    def cols(self) -> int:
+        return int(self.heights_m.shape[1])
+
+    @property
+    def east_m(self) -> float:
+        return self.west_m + self.cols * self.cell_m
+
+    @property
+    def south_m(self) -> float:
+        return self.north_m - self.rows * self.cell_m
+
+
+class Lattice(Struct, frozen=True, kw_only=True):
+    """A coarser grid aligned with the terrain: each cell is `factor` x `factor` terrain cells, the first at (row0, col0)."""
+
+    row0: int
+    col0: int
+    rows: int
+    cols: int
+    factor: int
+    cell_m: float
+    west_m: float
+    north_m: float
+
+    def centres(self) -> tuple[FloatArray, FloatArray]:
+        """x_m (cols,), y_m (rows,) of the cell centres."""
+        x_m = self.west_m + (np.arange(self.cols) + 0.5) * self.cell_m
+        y_m = self.north_m - (np.arange(self.rows) + 0.5) * self.cell_m
+        return x_m, y_m
+
+
+class Border(Struct, frozen=True, kw_only=True):
+    """The border line in the order of its chainage (km 0 at its first vertex) and which side of it is ours.
+
+    xy_m: (n, 2) float64. ours: the side, looking along increasing chainage.
+    """
+
+    name: str
+    xy_m: FloatArray
+    ours: Literal["left", "right"]
+    our_country: str
+    their_country: str
+    attribution: str
+    sha256: str = ""
+
+
+class Zone(Struct, frozen=True, kw_only=True):
+    """A polygon with a rule. no_fly: no aircraft inside; no_look: no camera footprint inside; protected: looks are recorded.
+
+    xy_m: (n, 2) float64, outer ring, first vertex not repeated. floor/ceiling: None is unlimited.
+    """
+
+    id: str
+    name: str
+    kind: Literal["no_fly", "no_look", "protected"]
+    xy_m: FloatArray
+    floor_msl_m: float | None = None
+    ceiling_msl_m: float | None = None
+
+
+class Road(Struct, frozen=True, kw_only=True):
+    """A road or track a vehicle can follow. xy_m: (n, 2) float64."""
+
+    name: str
+    kind: Literal["road", "track"]
+    xy_m: FloatArray
+    approximate: bool = False
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """A named point for the map: a village, a peak, a pass."""
+
+    name: str
+    kind: Literal["village", "peak", "pass", "lake", "post"]
+    x_m: float
+    y_m: float
+    alt_msl_m: float | None = None
+    approximate: bool = False
+
+
+class Weather(Struct, frozen=True, kw_only=True):
+    """The air planned for: ISA deviation and a steady wind (direction it blows FROM, from true north, clockwise)."""
+
+    isa_offset_k: float = 0.0
+    wind_speed_mps: float = 0.0
+    wind_from_rad: float = 0.0
+    visibility_m: float = 20_000.0
+
+
+class CrosserClass(Struct, frozen=True, kw_only=True):
+    """One way of crossing. `speed_factor` multiplies the mode's fast-percentile speed."""
+
+    id: str
+    name: str
+    mode: Literal["walk", "drive"]
+    target: Literal["person", "light_vehicle"]
+    speed_factor: float = 1.0
+
+
+class Requirement(Struct, frozen=True, kw_only=True):
+    """What the patrol is asked for.
+
+    detection_prob: wanted probability that a crossing is seen, against a crosser who knows the strategy but not tonight's draw.
+    depth_m: how far behind the border a crosser must get to be through. start_local: "HH:MM" at utc_offset_h.
+    """
+
+    detection_prob: float
+    start_local: str
+    duration_s: float
+    depth_m: float
+    utc_offset_h: float
+    wave_s: float
+    crosser_cell_m: float
+    crosser_step_s: float
+    flight_cell_m: float
+    height_agl_m: float
+    radio_required: bool = True
+    solve_s: float = 45.0
+
+
+class Area(Struct, frozen=True, kw_only=True):
+    """Everything the chain is given. `input_hashes`: name of each input file -> sha256 hex."""
+
+    id: str
+    title: str
+    frame: LocalFrame
+    terrain: Terrain
+    geoid: Geoid
+    border: Border
+    bases: tuple[Base, ...]
+    zones: tuple[Zone, ...]
+    roads: tuple[Road, ...]
+    places: tuple[Place, ...]
+    fleet: Fleet
+    crossers: tuple[CrosserClass, ...]
+    requirement: Requirement
+    weather: Weather
+    attributions: tuple[str, ...]
+    input_hashes: dict[str, str]

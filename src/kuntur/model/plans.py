@@ -1,0 +1,109 @@
+"""Plans: what is flown, the mixture it is drawn from, and what that mixture is proven to achieve.
+
+These go into `plan.json` as they stand (msgspec JSON), so they hold plain tuples, not arrays.
+Times `t_s` are seconds after the start of the watch; positions are in the area's local frame.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Segment(Struct, frozen=True, kw_only=True):
+    """One aircraft's motion in one wave: straight between the listed points, at constant speed on each piece.
+
+    t_s, x_m, y_m, alt_msl_m: same length >= 2, t_s increasing; first and last lie on the wave's boundaries (or are the
+    take-off / landing inside the wave). A segment that stays on the ground has no points.
+    """
+
+    id: int
+    aircraft_id: str
+    wave: int
+    t_s: tuple[float, ...]
+    x_m: tuple[float, ...]
+    y_m: tuple[float, ...]
+    alt_msl_m: tuple[float, ...]
+    energy_wh: float
+    """Electrical energy, rounded up; for combustion aircraft seconds of endurance used are in `endurance_s` instead."""
+    endurance_s: float
+
+
+class Column(Struct, frozen=True, kw_only=True):
+    """One joint choice for one wave: a segment id per aircraft, chosen with probability `weight / Strategy.weight_total`."""
+
+    segment_ids: tuple[int, ...]
+    weight: int
+
+
+class Wave(Struct, frozen=True, kw_only=True):
+    start_s: float
+    end_s: float
+    columns: tuple[Column, ...]
+
+
+class Certificate(Struct, frozen=True, kw_only=True):
+    """Three numbers, never one, and the attacker each is about. All are probabilities that a crossing is detected.
+
+    floor: exact value against a crosser who learns each wave's draw as it begins (segment game, SCIENCE Part II.2), the lower
+    of the planning lattice and the audit on a finer one. attack: what the best attack found by an uninformed crosser leaves
+    (an upper estimate of that crosser's value, found, not proven). ceiling: no schedule of this fleet can exceed it
+    (additive game). leak: exact value if the whole night's draw is known beforehand.
+    """
+
+    floor: float
+    floor_planning: float
+    floor_audit: float
+    attack: float
+    ceiling: float
+    leak: float
+    crosser_class: str
+    planning_cell_m: float
+    planning_step_s: float
+    audit_cell_m: float
+    audit_step_s: float
+    rounds: int
+    solve_s: float
+    attackers: dict[str, str]
+    """floor/attack/ceiling/leak -> one sentence naming the attacker meant and the model it holds in."""
+    caveats: tuple[str, ...]
+
+
+class Strategy(Struct, frozen=True, kw_only=True):
+    """A mixture over joint schedules, drawn wave by wave, independently."""
+
+    area_id: str
+    watch_duration_s: float
+    weight_total: int
+    aircraft_ids: tuple[str, ...]
+    segments: tuple[Segment, ...]
+    waves: tuple[Wave, ...]
+    certificate: Certificate
+    input_hashes: dict[str, str]
+    simulated: tuple[str, ...]
+    """What in this plan is sketched or simulated, in words ("sketched terrain"); empty when nothing is."""
+    frame_lat0_deg: float
+    frame_lon0_deg: float
+
+
+class Sortie(Struct, frozen=True, kw_only=True):
+    """One flight from take-off to landing: the drawn segments of consecutive waves joined."""
+
+    id: str
+    aircraft_id: str
+    base_id: str
+    t_s: tuple[float, ...]
+    x_m: tuple[float, ...]
+    y_m: tuple[float, ...]
+    alt_msl_m: tuple[float, ...]
+    energy_wh: float
+    endurance_s: float
+
+
+class Tasking(Struct, frozen=True, kw_only=True):
+    """One night: the columns drawn, from a seed committed in the record before (sha256) and revealed after."""
+
+    strategy_sha256: str
+    seed_commitment: str
+    start_t_ns: int
+    column_indices: tuple[int, ...]
+    sorties: tuple[Sortie, ...]
