@@ -1,0 +1,1 @@
+"""Use cases: the only way to aircraft, wire and database. One screen-long function each."""
