@@ -80,6 +80,4 @@ def blocks(terrain: Terrain, cells: Lattice) -> NDArray[np.float32]:
     """Terrain heights regrouped to (rows, cols, factor * factor): the sub-cells of each lattice cell."""
     f = cells.factor
     window = terrain.heights_m[cells.row0 : cells.row0 + cells.rows * f, cells.col0 : cells.col0 + cells.cols * f]
-    return (
-        window.reshape(cells.rows, f, cells.cols, f).swapaxes(1, 2).reshape(cells.rows, cells.cols, f * f)
-    )
+    return window.reshape(cells.rows, f, cells.cols, f).swapaxes(1, 2).reshape(cells.rows, cells.cols, f * f)
