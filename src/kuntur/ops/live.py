@@ -99,7 +99,7 @@ class LiveView(Struct, frozen=True, kw_only=True):
 
 
 class LiveSource(Protocol):
-    """Whoever knows the present: the running watch, or a replay of a stored one. Called from the server's event loop."""
+    """Whoever knows the present: the running watch, or a replay of a stored one. Called on the server's event loop."""
 
     def snapshot(self) -> LiveView:
         """The present, as one consistent value; quick (a few milliseconds)."""
