@@ -1,0 +1,245 @@
+"""The command line: parse, call one function of `ops`, show the result. No logic lives here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kuntur.errors import KunturError
+
+app = typer.Typer(
+    name="kuntur",
+    help="Unarmed drone surveillance of a mountain border: survey, plan with a certificate, fly, watch, review.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+area_app = typer.Typer(help="Check, draw and fetch terrain for an area.", no_args_is_help=True)
+app.add_typer(area_app, name="area")
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+AreaArgument = Annotated[str, typer.Argument(help="An area: the name of the embedded one (tambo_quemado) or a TOML file.")]
+TerrainOption = Annotated[
+    list[Path] | None, typer.Option("--terrain", help="Terrain file to use instead of the area's own; repeat for several.")
+]
+FolderOption = Annotated[Path, typer.Option("--folder", help="The watch folder: plan, record, store, report.")]
+
+
+@contextmanager
+def stage_bar() -> Iterator[Callable[[str, float, str], None]]:
+    """A progress bar per stage; returns `progress(stage, fraction, words)`."""
+    with Progress(
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=28),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=err,
+    ) as bars:
+        tasks: dict[str, int] = {}
+
+        def progress(stage: str, fraction: float, words: str) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=1.0, words="")
+            bars.update(tasks[stage], completed=fraction, words=escape(words))  # type: ignore[arg-type]
+
+        yield progress
+
+
+def _print_strategy(strategy: object) -> None:
+    from kuntur.ops import plan
+
+    table = Table(title="What this plan promises: three numbers, never one", title_justify="left")
+    for column in ("", "detection", "against whom"):
+        table.add_column(column)
+    for name, value, words in plan.certificate_rows(strategy):  # type: ignore[arg-type]
+        table.add_row(name, value, words)
+    out.print(table)
+
+
+@area_app.command("check")
+def area_check(area: AreaArgument, terrain: TerrainOption = None, draw: bool = True) -> None:
+    """Check an area file: extent, voids, datum, border, bases, fleet; draws it beside."""
+    from kuntur.ops import area as ops
+
+    ops.check_and_show(area, terrain or [], Path(f"{Path(area).stem}-area.png") if draw else None, out)
+
+
+@area_app.command("fetch")
+def area_fetch(
+    area: AreaArgument,
+    to: Annotated[Path | None, typer.Option(help="Folder for the tiles (default: the cache).")] = None,
+    address: Annotated[str | None, typer.Option(help="Base address of the Copernicus GLO-30 tiles.")] = None,
+) -> None:
+    """Download the Copernicus GLO-30 tiles that an area needs; resumes where it stopped."""
+    from kuntur.ops import area as ops
+
+    with stage_bar() as progress:
+        for path in ops.fetch_tiles(area, to, address, lambda f, w: progress("fetch", f, w)):
+            out.print(str(path))
+
+
+@app.command()
+def survey(
+    area: AreaArgument,
+    terrain: TerrainOption = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for rasters and pictures.")] = Path("survey"),
+) -> None:
+    """What can be seen, and what the radio reaches: rasters as COG, pictures as PNG."""
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import survey as ops
+
+    with stage_bar() as progress:
+        loaded = area_ops.load(area, terrain or [])
+        result = ops.survey(loaded, progress=lambda f, w: progress("survey", f, w))
+        for path in ops.write_survey(result, loaded, folder):
+            out.print(str(path))
+
+
+@app.command()
+def plan(
+    area: AreaArgument,
+    terrain: TerrainOption = None,
+    to: Annotated[Path, typer.Option("--out", help="Where plan.json goes; its pictures go beside it.")] = Path("plan.json"),
+    seconds: Annotated[float | None, typer.Option(help="Time to improve the plan (default: the area's).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the solver's own randomness, not of the draw.")] = 1,
+    accept_best: Annotated[
+        bool, typer.Option(help="Keep the best plan even when it does not meet the requirement.")
+    ] = False,
+) -> None:
+    """Patrols an adaptive crosser cannot exploit, with floor, strongest attack found and ceiling."""
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import plan as ops
+
+    with stage_bar() as progress:
+        loaded = area_ops.load(area, terrain or [])
+        strategy = ops.plan(
+            loaded, seconds=seconds, seed=seed, accept_best=accept_best, progress=lambda f, w: progress("plan", f, w)
+        )
+        ops.save_plan(strategy, to)
+        ops.draw_plan(loaded, strategy, to.with_suffix(".png"))
+    _print_strategy(strategy)
+    out.print(f"{to}\n{to.with_suffix('.png')}")
+
+
+@app.command()
+def fly(
+    area: AreaArgument,
+    plan_file: Annotated[Path, typer.Argument(help="plan.json of `kuntur plan`.")],
+    folder: FolderOption,
+    terrain: TerrainOption = None,
+    speed: Annotated[float, typer.Option(help="How many times faster than real time the SIMULATED aircraft fly.")] = 20.0,
+    crossers: Annotated[int, typer.Option(help="How many SIMULATED crossers walk during the watch.")] = 40,
+) -> None:
+    """Draw tonight's schedule, ask for permits, upload, launch and supervise simulated aircraft over MAVLink."""
+    from kuntur.ops import night
+
+    with stage_bar() as progress:
+        night.fly_watch(area, terrain or [], plan_file, folder, speed=speed, crossers=crossers, progress=progress)
+    out.print(f"The watch is stored in {folder}. Look at it: kuntur watch {area} {folder}   Account: kuntur review {area} {folder}")
+
+
+@app.command()
+def watch(
+    area: AreaArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder of a watch, running or finished.")],
+    terrain: TerrainOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the map page.")] = 8642,
+    speed: Annotated[float, typer.Option(help="Replay speed for a finished watch.")] = 60.0,
+) -> None:
+    """The live map of a watch: follows a running one, replays a finished one, through the same code."""
+    from kuntur.ops import night
+    from kuntur.server import app as server
+
+    server.run(night.follow(area, terrain or [], folder, speed=speed), host, port, announce=out.print)
+
+
+@app.command()
+def review(
+    area: AreaArgument,
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished watch.")],
+    terrain: TerrainOption = None,
+    trial: Annotated[
+        int, typer.Option(help="Also fly a Monte Carlo of this many simulated crossings against the plan.")
+    ] = 0,
+) -> None:
+    """Replay a stored watch and write its report: promised against achieved, flown against planned."""
+    from kuntur.ops import night
+
+    with stage_bar() as progress:
+        report = night.review_folder(area, terrain or [], folder, trial=trial, progress=progress)
+    out.print(str(report))
+
+
+@app.command()
+def verify(
+    record: Annotated[Path, typer.Argument(help="The record folder.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint kept outside: proves that nothing older was rewritten.")
+    ] = None,
+) -> None:
+    """Check the whole tamper-evident record offline; names the first bad entry."""
+    from kuntur.ops import review as ops
+
+    out.print(ops.verify_text(record, checkpoint))
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Fly one accelerated watch, write everything to --out, and end.")] = False,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("demo-out"),
+    area: Annotated[str, typer.Option(help="The area to show.")] = "tambo_quemado",
+    terrain: TerrainOption = None,
+    port: Annotated[int, typer.Option(help="Port of the map page.")] = 8642,
+    speed: Annotated[float | None, typer.Option(help="Speed of the simulated watch (default 20; headless 200).")] = None,
+) -> None:
+    """The whole chain on simulated aircraft: survey, plan, fly, watch, review."""
+    from kuntur.ops import night
+    from kuntur.server import app as server
+
+    with stage_bar() as progress:
+        if headless:
+            summary = night.headless(area, terrain or [], folder, speed=speed or 200.0, progress=progress)
+        else:
+            source = night.prepare(area, terrain or [], folder, speed=speed or 20.0, progress=progress)
+    if headless:
+        out.print(summary)
+    else:
+        server.run(source, "127.0.0.1", port, announce=out.print)
+
+
+def main() -> None:
+    """Run, turning a KunturError into its message and remedy, and Ctrl-C into a clean end."""
+    try:
+        app(standalone_mode=False)
+    except KunturError as error:
+        err.print(f"[bold red]Error:[/] {escape(error.message)}")
+        if error.remedy:
+            err.print(f"[bold]What to do:[/] {escape(error.remedy)}")
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        err.print("Stopped.")
+        sys.exit(130)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except Exception as error:
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        raise
