@@ -29,15 +29,15 @@ def clearance_m(terrain: Terrain, xyz_m: ArrayLike, corridor_m: float) -> FloatA
     """Least height of each leg above all terrain within `corridor_m` of it.
 
     xyz_m: (n, 3) x, y, alt_msl_m of the polyline's vertices, n >= 2. Returns (n - 1,). NaN where the corridor leaves
-    the terrain or touches a void. Every point of the leg is compared with every terrain cell within the corridor of that
-    point (plus one cell diagonal, so the interpolated surface is covered); the terrain's own error is not subtracted.
+    the terrain or touches a void. Every point of the leg is compared with every terrain cell within the corridor
+    of that point (plus one cell diagonal: the interpolated surface is covered); the terrain's error is not subtracted.
     """
     xyz = np.asarray(xyz_m, float)
     return np.array([_leg_clearance(terrain, a, b, corridor_m) for a, b in itertools.pairwise(xyz)])
 
 
 def is_safe(terrain: Terrain, xyz_m: ArrayLike, corridor_m: float, height_m: float) -> bool:
-    """Whether every leg stays `height_m` plus the terrain's error above the ground in the corridor; False over voids."""
+    """Whether every leg stays `height_m` plus the terrain's error above ground in the corridor; False over voids."""
     return bool(np.all(clearance_m(terrain, xyz_m, corridor_m) >= height_m + terrain_error_m(terrain)))
 
 

@@ -4,10 +4,10 @@ The catalog's figures hold at sea level in standard air, with `mass_kg` and no e
 
 * Multirotor: momentum theory, hover power = (m g)^1.5 / sqrt(2 rho A) / efficiency (Leishman 2006, Principles of
   Helicopter Aerodynamics, 2.2-2.8). The efficiency is fixed by the catalog's endurance and battery, so power scales as
-  mass^1.5 * density^-0.5 and the disc area drops out of the endurance. Forward flight is charged as hover: at the speeds
-  used it costs about the same or less, and the catalog's endurance is what both are fitted to.
+  mass^1.5 * density^-0.5 and the disc area drops out of the endurance. Forward flight is charged as hover: at the
+  speeds used it costs about the same or less, and the catalog's endurance is what both are fitted to.
 * Fixed wing at constant lift to drag ratio: airspeed ~ sqrt(mass / density), power ~ mass^1.5 * density^-0.5
-  (Anderson 1999, Aircraft Performance and Design, 5.6): endurance falls with the root of density, still-air range stays.
+  (Anderson 1999, Aircraft Performance and Design, 5.6): endurance falls with the root of density, range stays.
 * Combustion: the same power is needed, fuel follows power; the power there is falls as 1.132 sigma - 0.132
   (Gagg and Ferrar 1934, SAE Journal 34), which lowers the ceiling with payload.
 * Ceiling: the published ceiling is where the power there is equals the power needed at catalog mass; extra mass or warm
