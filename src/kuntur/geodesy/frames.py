@@ -7,6 +7,7 @@ camera are true, so `grid_azimuth` converts them.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -39,7 +40,7 @@ def to_geodetic(frame: LocalFrame, x_m: ArrayLike, y_m: ArrayLike) -> tuple[Floa
 
 
 def convergence_rad(frame: LocalFrame, lat_deg: float, lon_deg: float) -> float:
-    """Meridian convergence: azimuth of true north seen from grid north, to first order (Snyder 1987, 8-15 truncated)."""
+    """Meridian convergence: azimuth of true north seen from grid north, to first order (Snyder 1987, 8-15)."""
     return float((lon_deg - frame.lon0_deg) * DEG_TO_RAD * np.sin(lat_deg * DEG_TO_RAD))
 
 
@@ -54,6 +55,43 @@ def direction_enu(azimuth_rad: ArrayLike, elevation_rad: ArrayLike) -> FloatArra
     return np.stack(
         [np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)], axis=-1
     )
+
+
+def compose_look(
+    heading_rad: float,
+    pitch_rad: float,
+    roll_rad: float,
+    relative_azimuth_rad: float,
+    relative_elevation_rad: float,
+    relative_roll_rad: float,
+) -> tuple[float, float, float]:
+    """Azimuth from true north, elevation and roll of a line of sight, from the platform's attitude and the gimbal's.
+
+    The rotations follow MISB ST 0601: platform yaw, pitch, roll (about down, right, forward), then the sensor's
+    azimuth, elevation, roll about the axes so turned. The roll returned is that of `pixel_directions_enu`. Looking
+    straight up or down the azimuth is that of north and the roll carries the rest.
+    """
+    ch, sh, cp, sp, cr, sr = (f(a) for a in (heading_rad, pitch_rad, roll_rad) for f in (math.cos, math.sin))
+    # Body axes in north, east, down: columns of Rz(heading) Ry(pitch) Rx(roll).
+    forward = (ch * cp, sh * cp, -sp)
+    right = (ch * sp * sr - sh * cr, sh * sp * sr + ch * cr, cp * sr)
+    down = (ch * sp * cr + sh * sr, sh * sp * cr - ch * sr, cp * cr)
+    ca, sa = math.cos(relative_azimuth_rad), math.sin(relative_azimuth_rad)
+    ce, se = math.cos(relative_elevation_rad), math.sin(relative_elevation_rad)
+    cq, sq = math.cos(relative_roll_rad), math.sin(relative_roll_rad)
+    # Sensor axes in the body: columns of Rz(azimuth) Ry(elevation) Rx(roll); the first is the line of sight.
+    look = (ca * ce, sa * ce, -se)
+    across = (ca * se * sq - sa * cq, sa * se * sq + ca * cq, ce * sq)
+    n, e, d = (forward[i] * look[0] + right[i] * look[1] + down[i] * look[2] for i in range(3))
+    rn, re, rd = (forward[i] * across[0] + right[i] * across[1] + down[i] * across[2] for i in range(3))
+    azimuth = math.atan2(e, n) if math.hypot(n, e) > 1e-12 else 0.0
+    elevation = math.atan2(-d, math.hypot(n, e))
+    # Roll: the picture's right against the level right of that azimuth and the down square to both.
+    ca, sa = math.cos(azimuth), math.sin(azimuth)
+    ce, se = math.cos(elevation), math.sin(elevation)
+    level = -sa * rn + ca * re
+    drop = se * ca * rn + se * sa * re + ce * rd
+    return azimuth % (2.0 * math.pi), elevation, math.atan2(drop, level)
 
 
 def pixel_directions_enu(
