@@ -1,0 +1,1 @@
+"""Bytes <-> model, no sockets: video metadata, autopilot messages, mission files."""

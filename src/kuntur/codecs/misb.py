@@ -169,7 +169,7 @@ def _linear(item: Item) -> tuple[_Read, _Write]:
     def write(value: Any) -> bytes:
         if not item.low <= value <= item.high:
             raise ValueError(f"{item.name} = {value}: outside {item.low}..{item.high} of MISB item {item.tag}")
-        steps_up = int(round((value - offset) / scale))
+        steps_up: int = round((value - offset) / scale)
         return steps_up.to_bytes(octets, "big", signed=signed)
 
     return read, write
@@ -197,7 +197,7 @@ def _imapb(item: Item) -> tuple[_Read, _Write]:
         if not item.low <= value <= item.high:
             raise ValueError(f"{item.name} = {value}: outside {item.low}..{item.high} of MISB item {item.tag}")
         scale, zero = mapping(item.octets)
-        steps_up = int(math.floor(scale * (value - item.low) + zero))
+        steps_up: int = math.floor(scale * (value - item.low) + zero)
         return steps_up.to_bytes(item.octets, "big")
 
     return read, write
