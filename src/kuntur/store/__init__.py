@@ -1,0 +1,1 @@
+"""What is kept on disk: the oversight record and the watch. Only `ops` opens these."""
