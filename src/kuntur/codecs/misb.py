@@ -372,9 +372,7 @@ def _alt_hae_m(values: Values, geoid: Geoid) -> float | None:
     return float(heights.hae_from_msl(geoid, lat_deg, lon_deg, values["sensor_alt_msl_m"]))
 
 
-def sensor_pose(
-    values: Values, aircraft_id: str, geoid: Geoid, *, columns_px: int, rows_px: int
-) -> SensorPose | str:
+def sensor_pose(values: Values, aircraft_id: str, geoid: Geoid, *, columns_px: int, rows_px: int) -> SensorPose | str:
     """Where the camera is and looks, or in words why that cannot be known.
 
     columns_px, rows_px: the camera's, used where the packet has no VMTI frame size. A missing relative roll is taken as
