@@ -1,0 +1,257 @@
+"""The area file: what may stand in area.toml, table by table. Units are in the key names; degrees only here.
+
+Lengths along the border (from_km, to_km) count from the first point of the border file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Latitude = Annotated[float, Meta(ge=-90.0, le=90.0)]
+Longitude = Annotated[float, Meta(ge=-180.0, le=180.0)]
+Altitude = Annotated[float, Meta(ge=-500.0, le=9000.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+NotNegative = Annotated[float, Meta(ge=0.0)]
+Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Identifier = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
+Datum = Literal["EGM96", "EGM2008", "WGS84 ellipsoid"]
+
+
+class ExtentTable(Struct, frozen=True, kw_only=True):
+    """The rectangle worked on. West of the antimeridian and east of it: west_deg > east_deg."""
+
+    south_deg: Latitude
+    west_deg: Longitude
+    north_deg: Latitude
+    east_deg: Longitude
+
+
+class HeightTable(Struct, frozen=True, kw_only=True):
+    """One known height. `approximate` is kept with it."""
+
+    name: str
+    lat_deg: Latitude
+    lon_deg: Longitude
+    alt_msl_m: Altitude
+    approximate: bool = True
+
+
+class ConeTable(Struct, frozen=True, kw_only=True):
+    """A volcano of the sketch. radius_m: where its flanks have come down to one eighth."""
+
+    name: str
+    lat_deg: Latitude
+    lon_deg: Longitude
+    alt_msl_m: Altitude
+    radius_m: Positive
+
+
+class LakeTable(Struct, frozen=True, kw_only=True):
+    name: str
+    lat_deg: Latitude
+    lon_deg: Longitude
+    alt_msl_m: Altitude
+    radius_m: Positive
+
+
+class CrestTable(Struct, frozen=True, kw_only=True):
+    """Height of the crest that the border follows, at a distance along the border file."""
+
+    at_km: NotNegative
+    alt_msl_m: Altitude
+
+
+class SketchTable(Struct, frozen=True, kw_only=True):
+    """How to draw the terrain when there is no survey of it: known heights and a seed."""
+
+    seed: int
+    ground: tuple[HeightTable, ...]
+    fixed: tuple[HeightTable, ...] = ()
+    cone: tuple[ConeTable, ...] = ()
+    lake: tuple[LakeTable, ...] = ()
+    crest: tuple[CrestTable, ...] = ()
+    attribution: str = ""
+
+
+class TerrainTable(Struct, frozen=True, kw_only=True):
+    """Heights: survey files (`sources`, paths or patterns beside the area file) or, without any, a sketch.
+
+    cell_m: the square cell worked with; left out, the files' own, rounded. vertical_datum: needed when the product does
+    not tell it. vertical_error_le90_m: linear error at 90 % of the product, when known.
+    """
+
+    sources: tuple[str, ...] = ()
+    cell_m: Annotated[float, Meta(ge=1.0, le=1000.0)] | None = None
+    vertical_datum: Datum | None = None
+    vertical_error_le90_m: Positive | None = None
+    attribution: str = ""
+    sketch: SketchTable | None = None
+
+
+class BorderTable(Struct, frozen=True, kw_only=True):
+    """The border line. ours: which side is ours, looking along the file from its first point."""
+
+    file: str
+    name: str
+    ours: Literal["left", "right"]
+    our_country: str
+    their_country: str
+    from_km: NotNegative = 0.0
+    to_km: Positive | None = None
+    attribution: str = ""
+
+
+class BaseTable(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    name: str
+    lat_deg: Latitude
+    lon_deg: Longitude
+    pads: Annotated[int, Meta(ge=1)]
+    mast_agl_m: Positive = 10.0
+
+
+class ZoneTable(Struct, frozen=True, kw_only=True):
+    """A polygon with a rule: `ring` as [lon_deg, lat_deg] pairs, or a circle by lat_deg, lon_deg, radius_m."""
+
+    id: Identifier
+    name: str
+    kind: Literal["no_fly", "no_look", "protected"]
+    ring: tuple[tuple[Longitude, Latitude], ...] = ()
+    lat_deg: Latitude | None = None
+    lon_deg: Longitude | None = None
+    radius_m: Positive | None = None
+    floor_msl_m: Altitude | None = None
+    ceiling_msl_m: Altitude | None = None
+
+
+class RoadTable(Struct, frozen=True, kw_only=True):
+    """A road or track: `line` as [lon_deg, lat_deg] pairs."""
+
+    name: str
+    kind: Literal["road", "track"]
+    line: tuple[tuple[Longitude, Latitude], ...]
+    approximate: bool = False
+
+
+class PlaceTable(Struct, frozen=True, kw_only=True):
+    name: str
+    kind: Literal["village", "peak", "pass", "lake", "post"]
+    lat_deg: Latitude
+    lon_deg: Longitude
+    alt_msl_m: Altitude | None = None
+    approximate: bool = False
+
+
+class AircraftTable(Struct, frozen=True, kw_only=True):
+    """One aircraft: ids of an airframe, a camera and a radio in the catalog (or in this file), and its base."""
+
+    id: Identifier
+    name: str
+    system_id: Annotated[int, Meta(ge=1, le=250)]
+    airframe: Identifier
+    camera: Identifier
+    radio: Identifier
+    base: Identifier
+    turnround_s: NotNegative
+
+
+class CrosserTable(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    name: str
+    mode: Literal["walk", "drive"]
+    target: Literal["person", "light_vehicle"]
+    speed_factor: Positive = 1.0
+
+
+class WeatherTable(Struct, frozen=True, kw_only=True):
+    isa_offset_k: Annotated[float, Meta(ge=-80.0, le=60.0)] = 0.0
+    wind_speed_mps: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
+    wind_from_deg: Annotated[float, Meta(ge=0.0, le=360.0)] = 0.0
+    visibility_m: Positive = 20_000.0
+
+
+class RequirementTable(Struct, frozen=True, kw_only=True):
+    detection_prob: Probability
+    start_local: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    utc_offset_h: Annotated[float, Meta(ge=-12.0, le=14.0)]
+    duration_s: Positive
+    depth_m: Positive
+    wave_s: Positive
+    crosser_cell_m: Positive
+    crosser_step_s: Positive
+    flight_cell_m: Positive
+    height_agl_m: Positive
+    radio_required: bool = True
+    solve_s: Positive = 45.0
+
+
+class CameraTable(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    name: str
+    band: Literal["EO", "LWIR", "MWIR"]
+    columns_px: Annotated[int, Meta(ge=1)]
+    rows_px: Annotated[int, Meta(ge=1)]
+    hfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)]
+    vfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)]
+    source: str
+    mass_kg: Positive | None = None
+
+
+class RadioTable(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    name: str
+    frequency_hz: Positive
+    source: str
+    tx_power_dbm: float | None = None
+    antenna_gain_dbi: float | None = None
+    sensitivity_dbm: float | None = None
+    max_range_m: Positive | None = None
+
+
+class AirframeTable(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    name: str
+    kind: Literal["multirotor", "fixed_wing"]
+    propulsion: Literal["electric", "combustion"]
+    mass_kg: Positive
+    endurance_s: Positive
+    cruise_mps: Positive
+    max_speed_mps: Positive
+    ceiling_msl_m: Positive
+    source: str
+    battery_wh: Positive | None = None
+    rotor_disc_area_m2: Positive | None = None
+    wing_span_m: Positive | None = None
+    wing_area_m2: Positive | None = None
+    max_payload_kg: Positive | None = None
+    max_wind_mps: Positive | None = None
+    max_climb_mps: Positive | None = None
+    stall_mps: Positive | None = None
+    unknown: tuple[str, ...] = ()
+
+
+class CatalogFile(Struct, frozen=True, kw_only=True):
+    airframe: tuple[AirframeTable, ...] = ()
+    camera: tuple[CameraTable, ...] = ()
+    radio: tuple[RadioTable, ...] = ()
+
+
+class AreaFile(Struct, frozen=True, kw_only=True):
+    id: Identifier
+    title: str
+    extent: ExtentTable
+    terrain: TerrainTable
+    border: BorderTable
+    base: tuple[BaseTable, ...]
+    aircraft: tuple[AircraftTable, ...]
+    crosser: tuple[CrosserTable, ...]
+    requirement: RequirementTable
+    weather: WeatherTable = WeatherTable()
+    zone: tuple[ZoneTable, ...] = ()
+    road: tuple[RoadTable, ...] = ()
+    place: tuple[PlaceTable, ...] = ()
+    airframe: tuple[AirframeTable, ...] = ()
+    camera: tuple[CameraTable, ...] = ()
+    radio: tuple[RadioTable, ...] = ()

@@ -1,0 +1,97 @@
+"""GeoJSON in and out: RFC 7946, WGS 84 longitude/latitude."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuntur.errors import BorderError
+
+FloatArray = NDArray[np.float64]
+
+
+def read_line(path: Path) -> FloatArray:
+    """The one line in a GeoJSON file as (n, 2) lon_deg, lat_deg, in file order. BorderError when there is not exactly one.
+
+    A line cut at the antimeridian (RFC 7946, 3.1.9) comes as a MultiLineString whose parts meet; they are joined.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BorderError(
+            f"The border file {path} is missing.", remedy="Correct [border] file in the area file."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BorderError(f"The border file {path} is no readable GeoJSON: {error}.", remedy="Replace it.") from error
+    lines = [one for one in _geometries(document) if one.get("type") in ("LineString", "MultiLineString")]
+    if len(lines) != 1:
+        raise BorderError(
+            f"The border file {path} holds {len(lines)} lines; it must hold exactly one.",
+            remedy="Keep the one LineString that runs along the whole border of the area.",
+        )
+    try:
+        parts = [lines[0]["coordinates"]] if lines[0]["type"] == "LineString" else lines[0]["coordinates"]
+        arrays = [np.asarray([point[:2] for point in part], float).reshape(-1, 2) for part in parts]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BorderError(
+            f"The border file {path} has a line without usable coordinates.", remedy="Replace it."
+        ) from error
+    return _checked(np.vstack(_joined(arrays, path)), path)
+
+
+def _geometries(document: Any) -> list[dict[str, Any]]:
+    if not isinstance(document, dict):
+        return []
+    if document.get("type") == "FeatureCollection":
+        return [g for feature in document.get("features") or [] for g in _geometries(feature)]
+    if document.get("type") == "Feature":
+        return _geometries(document.get("geometry"))
+    return [document]
+
+
+def _joined(parts: list[FloatArray], path: Path) -> list[FloatArray]:
+    for before, after in zip(parts[:-1], parts[1:], strict=True):
+        gap = np.abs(before[-1] - after[0])
+        gap[0] = min(gap[0], 360.0 - gap[0])
+        if gap.max() > 1e-6:
+            raise BorderError(
+                f"The border line in {path} has a gap between its parts.", remedy="Join them into one line."
+            )
+    return [parts[0], *(part[1:] for part in parts[1:])]
+
+
+def _checked(lonlat: FloatArray, path: Path) -> FloatArray:
+    lon, lat = lonlat[:, 0], lonlat[:, 1]
+    if not np.all(np.isfinite(lonlat)) or np.abs(lat).max(initial=0.0) > 90.0 or np.abs(lon).max(initial=0.0) > 360.0:
+        raise BorderError(
+            f"The border file {path} has coordinates that are no longitude and latitude in degrees.",
+            remedy="GeoJSON is WGS 84, longitude first; convert the file.",
+        )
+    keep = np.concatenate([[True], np.any(np.diff(lonlat, axis=0) != 0.0, axis=1)])
+    if keep.sum() < 2:
+        raise BorderError(f"The border line in {path} has fewer than two different points.", remedy="Replace it.")
+    return np.asarray(lonlat[keep])
+
+
+def feature(geometry_type: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
+    """One GeoJSON feature; coordinates as lon_deg, lat_deg lists."""
+    return {
+        "type": "Feature",
+        "geometry": {"type": geometry_type, "coordinates": coordinates},
+        "properties": properties,
+    }
+
+
+def write(path: Path, features: Iterable[Mapping[str, Any]]) -> None:
+    """Write a FeatureCollection, whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(
+        json.dumps({"type": "FeatureCollection", "features": list(features)}, ensure_ascii=False, allow_nan=False),
+        encoding="utf-8",
+    )
+    partial.replace(path)
