@@ -12,7 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.model.place import Lattice
+from kuntur.model.place import Area, Lattice
+from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.tracks import AlertKind
 
 LonLat = tuple[float, float]
@@ -84,7 +85,8 @@ class LiveView(Struct, frozen=True, kw_only=True):
     """Everything that moves, at `t_ns`. speed: simulated seconds per second of wall clock, 1 when nothing is simulated.
 
     simulated: what on this screen is not real, in words ("aircraft", "terrain", "crossers"); empty when all of it is.
-    alerts: newest first. phase_en / phase_es: one short line on where the watch stands.
+    alerts: newest first. phase_en / phase_es: one short line on where the watch stands. tasking: the seed commitment of
+    the tasking being flown; when it changes, the page asks for the planned sorties anew.
     """
 
     t_ns: int
@@ -92,6 +94,7 @@ class LiveView(Struct, frozen=True, kw_only=True):
     simulated: tuple[str, ...] = ()
     phase_en: str = ""
     phase_es: str = ""
+    tasking: str = ""
     aircraft: tuple[AircraftView, ...] = ()
     footprints: tuple[FootprintView, ...] = ()
     tracks: tuple[TrackView, ...] = ()
@@ -115,3 +118,25 @@ class LiveSource(Protocol):
         inf: not looked at since the watch began. NaN: not to be watched, or unknown; drawn as nothing.
         """
         ...
+
+
+class LiveWatch(Protocol):
+    """A watch that a server can show: what stands still, who knows the present, and what keeps it going.
+
+    `run` is awaited beside the server and cancelled when the server stops; it lands and closes what it opened. A watch
+    with nothing to drive returns at once.
+    """
+
+    @property
+    def area(self) -> Area: ...
+
+    @property
+    def strategy(self) -> Strategy | None: ...
+
+    @property
+    def tasking(self) -> Tasking | None: ...
+
+    @property
+    def live(self) -> LiveSource: ...
+
+    async def run(self) -> None: ...
