@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 
+_PART_ELEMENTS = 200_000  # point-piece pairs held in memory at once
+
 
 def chainages(xy_m: FloatArray) -> FloatArray:
     """Cumulative length at each vertex (n,), starting at 0."""
@@ -46,29 +48,29 @@ def project(xy_m: FloatArray, x_m: ArrayLike, y_m: ArrayLike) -> tuple[FloatArra
     x, y = np.broadcast_arrays(x, y)
     shape = x.shape
     p = np.stack([x.ravel(), y.ravel()], axis=-1)
+    chainage, side = np.empty(len(p)), np.empty(len(p))
+    per_part = max(1, _PART_ELEMENTS // len(xy_m))
+    for start in range(0, len(p), per_part):
+        part = slice(start, start + per_part)
+        chainage[part], side[part] = _project_part(xy_m, p[part])
+    return chainage.reshape(shape), side.reshape(shape)
+
+
+def _project_part(xy_m: FloatArray, p: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """`project` for points (n, 2), all against all pieces of the line at once."""
     a, d = xy_m[:-1], np.diff(xy_m, axis=0)
     length2 = np.maximum(np.einsum("ij,ij->i", d, d), 1e-12)
-    s0 = chainages(xy_m)[:-1]
-    best2 = np.full(len(p), np.inf)
-    chainage = np.zeros(len(p))
-    side = np.zeros(len(p))
-    for k in range(len(a)):  # segments are few hundred; points many
-        w = p - a[k]
-        t = np.clip(w @ d[k] / length2[k], 0.0, 1.0)
-        r = w - t[:, None] * d[k]
-        dist2 = np.einsum("ij,ij->i", r, r)
-        cross = d[k, 0] * w[:, 1] - d[k, 1] * w[:, 0]
-        length = np.sqrt(length2[k])
-        # On a tie (nearest point is a shared vertex) the segment the point is more perpendicular to decides.
-        tie = np.isclose(dist2, best2, rtol=1e-12, atol=1e-9)
-        closer = (dist2 < best2) & ~tie
-        stronger = tie & (np.abs(cross / length) > np.abs(side))
-        take = closer | stronger
-        best2 = np.where(closer, dist2, best2)
-        chainage = np.where(closer, s0[k] + t * length, chainage)
-        side = np.where(take, cross / length, side)
-    offset = np.sqrt(best2) * np.where(side >= 0, 1.0, -1.0)
-    return chainage.reshape(shape), offset.reshape(shape)
+    length = np.sqrt(length2)
+    wx, wy = p[:, :1] - a[:, 0], p[:, 1:] - a[:, 1]
+    t = np.clip((wx * d[:, 0] + wy * d[:, 1]) / length2, 0.0, 1.0)
+    dist2 = (wx - t * d[:, 0]) ** 2 + (wy - t * d[:, 1]) ** 2
+    across = (d[:, 0] * wy - d[:, 1] * wx) / length
+    # On a tie (nearest point is a shared vertex) the piece the point is more perpendicular to decides.
+    least = dist2.min(axis=1, keepdims=True)
+    nearest = np.where(np.isclose(dist2, least, rtol=1e-12, atol=1e-9), np.abs(across), -1.0).argmax(axis=1)
+    row = np.arange(len(p))
+    offset = np.sqrt(dist2[row, nearest]) * np.where(across[row, nearest] >= 0, 1.0, -1.0)
+    return chainages(xy_m)[:-1][nearest] + t[row, nearest] * length[nearest], offset
 
 
 def inward_offset(
