@@ -28,9 +28,9 @@ IntArray = NDArray[np.int64]
 _AREA_EXPONENT = 0.45  # m in E = K A^m S; 0.35-0.6 in nature (Whipple & Tucker 1999, doi:10.1029/1999JB900120)
 _REPOSE_SLOPE = 0.84  # tan 40 degrees: steepest stable rock debris and ash
 _EROSION = (  # cell in finest cells, passes, K dt of each pass: together about 100 m of incision at A = 1 km2, S = 0.3
-    (8, 16, 0.030),
-    (4, 6, 0.030),
-    (2, 2, 0.030),
+    (8, 14, 0.040),
+    (4, 6, 0.040),
+    (2, 3, 0.040),
 )
 
 
@@ -81,6 +81,8 @@ def draw(sketch: Sketch) -> HeightArray:
         cell_m = sketch.cell_m * factor
         lake = _lake_mask(sketch, factor)
         for _ in range(passes):
+            # Roughness, more where it is steeper, keeps the eight directions of the grid from showing as straight gullies.
+            height = height + rng.standard_normal(height.shape) * 0.08 * cell_m * _slope(height, cell_m)
             height = _incise(height, cell_m, erodibility, lake)
             height = _slump(height, cell_m, passes=2)
     height = _refine(sketch, height, 1, rng)
@@ -112,14 +114,18 @@ def _macro_relief(sketch: Sketch, factor: int, rng: np.random.Generator) -> Floa
     cell_m = sketch.cell_m * factor
     shape = (x.shape[0], x.shape[1])
     plain = _plain(sketch, x, y)
-    warp = [_noise(shape, 5000.0 / cell_m, rng) * 260.0 + _noise(shape, 1800.0 / cell_m, rng) * 90.0 for _ in range(2)]
-    wx, wy = x + warp[0], y + warp[1]
+    # Nature has no circles and no straight ridges; but summits stay where they are.
+    free = np.ones(shape)
+    for cone in sketch.cones:
+        free *= 1.0 - np.exp(-((x - cone.x_m) ** 2 + (y - cone.y_m) ** 2) / 1300.0**2)
+    warp = [_noise(shape, 5000.0 / cell_m, rng) * 330.0 + _noise(shape, 1600.0 / cell_m, rng) * 120.0 for _ in range(2)]
+    wx, wy = x + free * warp[0], y + free * warp[1]
     power = 3.0  # a soft maximum: overlapping volcanoes and ridges merge without doubling
     relief = np.zeros(shape)
     for cone in sketch.cones:
         decay_m = cone.radius_m / np.log(8.0)
-        radius = np.hypot(wx - cone.x_m, wy - cone.y_m)
-        relief += ((cone.alt_msl_m - plain) * np.exp(-np.sqrt(radius**2 + 200.0**2) / decay_m)).clip(0.0) ** power
+        radius = np.sqrt((wx - cone.x_m) ** 2 + (wy - cone.y_m) ** 2 + 150.0**2)
+        relief += ((cone.alt_msl_m - plain) * np.exp((150.0 - radius) / decay_m)).clip(0.0) ** power
     for ridge in sketch.ridges_m:
         line = ridge[:, :2]
         chainage, offset = lines.project(line, wx, wy)
@@ -128,10 +134,14 @@ def _macro_relief(sketch: Sketch, factor: int, rng: np.random.Generator) -> Floa
     relief = relief ** (1.0 / power)
     steep = relief / (relief + 350.0)
     hills = np.zeros(shape)
-    for wave_m, amplitude_m in ((9000.0, 90.0), (4200.0, 80.0), (2000.0, 45.0), (1000.0, 24.0)):
+    for wave_m, amplitude_m in ((8000.0, 110.0), (4000.0, 95.0), (2000.0, 60.0), (1000.0, 34.0)):
         noise = _noise(shape, wave_m / cell_m, rng)
-        hills += amplitude_m * ((0.8 - np.abs(noise)) * steep + 0.12 * noise * (1.0 - steep))
-    return np.asarray(plain + relief + hills)
+        hills += amplitude_m * ((0.8 - np.abs(noise)) * steep * free + 0.10 * noise * (1.0 - steep))
+    height = plain + relief + hills
+    for lake in sketch.lakes:
+        shore = np.hypot(x - lake.x_m, y - lake.y_m) / lake.radius_m
+        height += np.exp(-((shore / 1.5) ** 4)) * (lake.alt_msl_m - height)
+    return np.asarray(height)
 
 
 def _plain(sketch: Sketch, x: FloatArray, y: FloatArray) -> FloatArray:
@@ -149,12 +159,22 @@ def _refine(sketch: Sketch, height: FloatArray, factor: int, rng: np.random.Gene
     """Twice as fine, with the next octaves of relief added where the ground is steep."""
     fine = ndimage.zoom(height, 2, order=3, mode="nearest", grid_mode=True)
     cell_m = sketch.cell_m * factor
-    slope = np.hypot(*np.gradient(ndimage.gaussian_filter(fine, 2.0), cell_m))
-    rough = (slope / (slope + 0.25)).clip(0.0, 1.0)
+    rough = _roughness(fine, cell_m)
     shape = (fine.shape[0], fine.shape[1])
-    for cells, share in ((8.0, 0.16), (4.0, 0.07)):
-        fine = fine + _noise(shape, cells, rng) * (share * cell_m * rough + 0.12)
+    for cells, share in ((9.0, 0.26), (4.5, 0.14)):
+        fine = fine - np.abs(_noise(shape, cells, rng)) * (share * cell_m * rough + 0.1)
     return np.asarray(fine)
+
+
+def _roughness(height: FloatArray, cell_m: float) -> FloatArray:
+    """0 on the plain to nearly 1 on a rock face: how much detail the ground carries."""
+    slope = _slope(height, cell_m)
+    return np.asarray(slope**2 / (slope**2 + 0.25**2))
+
+
+def _slope(height: FloatArray, cell_m: float) -> FloatArray:
+    """Slope (rise over run) of the ground seen through a two-cell blur."""
+    return np.asarray(np.hypot(*np.gradient(ndimage.gaussian_filter(height, 2.0), cell_m)))
 
 
 def _lake_mask(sketch: Sketch, factor: int) -> NDArray[np.bool_]:
@@ -212,7 +232,6 @@ def _incise(height: FloatArray, cell_m: float, erodibility: float, lake: NDArray
     levels = list(pairwise(limits.tolist()))
     area = np.full(order.size, cell_m**2)
     for start, stop in reversed(levels[1:]):
-        area += np.bincount(above[start:stop], weights=area[start:stop], minlength=order.size) if False else 0.0
         np.add.at(area, above[start:stop], area[start:stop])
     row, col = order // cols, order % cols
     step_m = cell_m * np.hypot(row - row[above], col - col[above]).clip(1.0)
@@ -251,7 +270,7 @@ def _pin(sketch: Sketch, height: FloatArray) -> FloatArray:
     for lake in sketch.lakes:
         beside = ndimage.gaussian_filter(_lake_mask(sketch, 1).astype(float), 12.0)
         height = height + beside * (lake.alt_msl_m - height)
-    points = [(c.x_m, c.y_m, c.alt_msl_m, 700.0) for c in sketch.cones]
+    points = [(c.x_m, c.y_m, c.alt_msl_m, 600.0) for c in sketch.cones]
     points += [(p[0], p[1], p[2], 1500.0) for p in sketch.fixed_m]
     if points:
         at = np.asarray(points)
