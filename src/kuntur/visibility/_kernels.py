@@ -1,0 +1,105 @@
+"""The room's only door to the compiled core: typed wrappers, and one prepared relief for each terrain in use."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kuntur import _core
+from kuntur.model.place import Lattice, Terrain
+from kuntur.units import EARTH_RADIUS_M
+
+FloatArray = NDArray[np.float64]
+
+_prepared: dict[tuple[int, float, float, float], Any] = {}
+
+
+def relief(terrain: Terrain) -> Any:
+    """The `kuntur._core.Relief` of a terrain, made once for each height array that is alive and its place."""
+    key = (id(terrain.heights_m), terrain.cell_m, terrain.west_m, terrain.north_m)
+    found = _prepared.get(key)
+    if found is None:
+        # A copy of the heights: holding the terrain's own array here would keep it alive for ever.
+        heights_m = np.array(terrain.heights_m, dtype=np.float32, order="C")
+        x0_m = terrain.west_m + 0.5 * terrain.cell_m
+        y0_m = terrain.north_m - 0.5 * terrain.cell_m
+        found = _core.Relief(heights_m, terrain.cell_m, x0_m, y0_m)
+        _prepared[key] = found
+        weakref.finalize(terrain.heights_m, _prepared.pop, key, None)
+    return found
+
+
+def curvature_per_m(refraction: float) -> float:
+    """(1 - k) / (2 R): what the ground at distance d falls below the sight line, over d^2. Brunner 1984; see units."""
+    return (1.0 - refraction) / (2.0 * EARTH_RADIUS_M)
+
+
+def points(*arrays: ArrayLike) -> tuple[FloatArray, ...]:
+    """Each array as contiguous float64 (n, 3); a single point is repeated to the length of the others."""
+    whole = [np.atleast_2d(np.asarray(array, float)) for array in arrays]
+    n = max((len(a) for a in whole if len(a) != 1), default=1)
+    return tuple(np.ascontiguousarray(np.broadcast_to(a, (n, 3))) for a in whole)
+
+
+def line_of_sight(
+    terrain: Terrain, a_m: FloatArray, b_m: FloatArray, refraction: float, threads: int
+) -> NDArray[np.uint8]:
+    result: NDArray[np.uint8] = relief(terrain).line_of_sight(a_m, b_m, curvature_per_m(refraction), threads)
+    return result
+
+
+def fresnel_ratio(
+    terrain: Terrain, a_m: FloatArray, b_m: FloatArray, refraction: float, wavelength_m: float
+) -> FloatArray:
+    result: FloatArray = relief(terrain).fresnel_ratio(a_m, b_m, curvature_per_m(refraction), wavelength_m)
+    return result
+
+
+def ground_hits(
+    terrain: Terrain, origins_m: FloatArray, directions_enu: FloatArray, max_range_m: float, refraction: float
+) -> tuple[FloatArray, NDArray[np.uint8], FloatArray]:
+    result: tuple[FloatArray, NDArray[np.uint8], FloatArray] = relief(terrain).ground_hits(
+        origins_m, directions_enu, max_range_m, curvature_per_m(refraction)
+    )
+    return result
+
+
+def viewshed(
+    terrain: Terrain,
+    observer_m: tuple[float, float, float],
+    target_height_m: float,
+    max_range_m: float,
+    refraction: float,
+    threads: int,
+) -> NDArray[np.uint8]:
+    result: NDArray[np.uint8] = relief(terrain).viewshed(
+        *observer_m, target_height_m, max_range_m, curvature_per_m(refraction), threads
+    )
+    return result
+
+
+def cell_rates(
+    terrain: Terrain,
+    lattice: Lattice,
+    viewpoints_m: FloatArray,
+    rate_hz: NDArray[np.float32],
+    step_m: float,
+    depressions_rad: tuple[float, float],
+    target_height_m: float,
+    refraction: float,
+    threads: int,
+) -> NDArray[np.float32]:
+    result: NDArray[np.float32] = relief(terrain).cell_rates(
+        (lattice.row0, lattice.col0, lattice.rows, lattice.cols, lattice.factor),
+        viewpoints_m,
+        rate_hz,
+        step_m,
+        *depressions_rad,
+        target_height_m,
+        curvature_per_m(refraction),
+        threads,
+    )
+    return result

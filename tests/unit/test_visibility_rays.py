@@ -1,0 +1,193 @@
+"""Sight lines and ground hits against a plain reference, on made-up and on real terrain."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import places
+import pytest
+import rasterio
+import visibility_oracle
+
+from kuntur.geodesy import grid
+from kuntur.model.place import Terrain
+from kuntur.units import EARTH_RADIUS_M
+from kuntur.visibility import rays
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def rough_terrain(seed: int, *, rows: int = 70, cols: int = 90, voids: int = 0) -> Terrain:
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0.0, 1.0, (rows, cols))
+    smooth = sum(np.roll(steps, (i, j), (0, 1)) for i in range(-2, 3) for j in range(-2, 3))
+    heights_m = 4000.0 + 40.0 * smooth
+    for _ in range(voids):
+        row, col = rng.integers(0, rows - 4), rng.integers(0, cols - 4)
+        heights_m[row : row + 3, col : col + 4] = np.nan
+    return places.terrain(heights_m, 30.0)
+
+
+def random_ends(terrain: Terrain, n: int, seed: int, above_m: float) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    half_x, half_y = (terrain.cols - 1) * terrain.cell_m / 2, (terrain.rows - 1) * terrain.cell_m / 2
+    x_m, y_m = rng.uniform(-half_x, half_x, n), rng.uniform(-half_y, half_y, n)
+    ground_m = grid.height_at(terrain, x_m, y_m)
+    return np.stack([x_m, y_m, np.where(np.isnan(ground_m), 4000.0, ground_m) + rng.exponential(above_m, n)], axis=-1)
+
+
+@pytest.mark.parametrize("voids", [0, 6])
+@pytest.mark.parametrize("refraction", [0.0, 0.13, 0.25])
+def test_sight_lines_equal_the_reference(voids: int, refraction: float) -> None:
+    terrain = rough_terrain(3, voids=voids)
+    a_m, b_m = random_ends(terrain, 1500, 1, 60.0), random_ends(terrain, 1500, 2, 60.0)
+    got = rays.line_of_sight(terrain, a_m, b_m, refraction=refraction)
+    want = [visibility_oracle.sight(terrain, a, b, refraction) for a, b in zip(a_m, b_m, strict=True)]
+    np.testing.assert_array_equal(got, want)
+    assert set(np.unique(got)) == ({0, 1, 2} if voids else {0, 1})
+
+
+def test_sight_lines_between_cell_centres_equal_the_reference() -> None:
+    """Along rows, columns and exact diagonals, where lines are crossed at corners."""
+    terrain = rough_terrain(5, voids=3)
+    x_m = terrain.west_m + (np.array([3, 3, 40, 10, 80]) + 0.5) * terrain.cell_m
+    y_m = terrain.north_m - (np.array([2, 60, 2, 10, 55]) + 0.5) * terrain.cell_m
+    nodes = [(x, y, float(grid.height_at(terrain, x, y)) + up) for x in x_m for y in y_m for up in (0.0, 150.0)]
+    a_m = np.array([p for p in nodes for _ in nodes])
+    b_m = np.array([q for _ in nodes for q in nodes])
+    keep = ~np.isnan(a_m[:, 2] + b_m[:, 2])
+    a_m, b_m = a_m[keep], b_m[keep]
+    got = rays.line_of_sight(terrain, a_m, b_m, refraction=0.13)
+    np.testing.assert_array_equal(
+        got, [visibility_oracle.sight(terrain, a, b, 0.13) for a, b in zip(a_m, b_m, strict=True)]
+    )
+
+
+def test_the_horizon_of_a_smooth_earth() -> None:
+    """Over flat sea the horizon lies where d^2 (1 - k) / (2 R) is the eye's height."""
+    cell_m = 300.0
+    terrain = places.terrain(np.zeros((3, 401)), cell_m)
+    eye_m, k = 100.0, 0.13
+    horizon_m = np.sqrt(2.0 * EARTH_RADIUS_M * eye_m / (1.0 - k))
+    a_m = np.array([terrain.west_m + 0.5 * cell_m, 0.0, eye_m])
+    for distance_m, clear in ((horizon_m - 2 * cell_m, 1), (horizon_m + 6 * cell_m, 0)):
+        b_m = [a_m[0] + distance_m, 0.0, 0.0]
+        assert rays.line_of_sight(terrain, a_m, b_m, refraction=k)[0] == clear
+
+
+def test_outside_is_unknown_and_underground_is_blocked() -> None:
+    terrain = places.cone_terrain()
+    eye = np.array([0.0, -1000.0, 4500.0])
+    assert rays.line_of_sight(terrain, eye, [9e4, 0.0, 5000.0])[0] == rays.UNKNOWN
+    assert rays.line_of_sight(terrain, eye, [500.0, -1000.0, 3990.0])[0] == rays.BLOCKED
+
+
+def test_behind_the_cone_is_hidden() -> None:
+    terrain = places.cone_terrain()
+    targets = np.array([[0.0, 1000.0, 4001.0], [1200.0, 900.0, 4001.0], [0.0, 1000.0, 4700.0]])
+    got = rays.line_of_sight(terrain, [0.0, -1200.0, 4050.0], targets)
+    np.testing.assert_array_equal(got, [rays.BLOCKED, rays.CLEAR, rays.CLEAR])
+
+
+def test_hits_lie_on_the_ground_with_clear_sight_before_them() -> None:
+    terrain = rough_terrain(11)
+    origins = random_ends(terrain, 800, 4, 150.0) + 5.0 * UP
+    rng = np.random.default_rng(5)
+    azimuth, elevation = rng.uniform(0, 2 * np.pi, 800), rng.uniform(-1.5, 0.1, 800)
+    d = np.stack([np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)], -1)
+    hits, status, slant = rays.ground_hits(terrain, origins, d, 5000.0)
+    hit = status == rays.HIT
+    assert 300 < hit.sum() < 800
+    np.testing.assert_allclose(hits[hit, 2], grid.height_at(terrain, hits[hit, 0], hits[hit, 1]), atol=1e-4)
+    rise_m = 0.87 * (slant * np.cos(elevation)) ** 2 / (2.0 * EARTH_RADIUS_M)  # the ground curves away below the ray
+    straight = origins + slant[:, None] * d + np.outer(rise_m, UP)
+    np.testing.assert_allclose(hits[hit], straight[hit], atol=1e-4)
+    assert np.isnan(hits[~hit]).all()
+    assert np.isnan(slant[~hit]).all()
+    # Nothing stands between the origin and a point just before the hit.
+    before = origins + ((slant - 3.0)[:, None] * d)
+    before[:, 2] += 0.6  # within a cell the patch may bulge over the R3 profile at the crossings
+    clear = rays.line_of_sight(terrain, origins[hit & (slant > 5)], before[hit & (slant > 5)])
+    assert (clear == rays.CLEAR).mean() > 0.99
+
+
+def test_a_ray_straight_down_and_one_into_the_sky() -> None:
+    terrain = places.cone_terrain()
+    _, status, slant = rays.ground_hits(terrain, [10.0, 20.0, 5000.0], [[0, 0, -1.0], [0, 0, 1.0], [0, 1.0, 0]], 900.0)
+    np.testing.assert_array_equal(status, [rays.HIT, rays.NO_HIT, rays.NO_HIT])
+    assert slant[0] == pytest.approx(5000.0 - float(grid.height_at(terrain, 10.0, 20.0)), abs=1e-4)
+    _, status, _ = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [[0.0, 1.0, 0.0]], 50_000.0)
+    assert status[0] == rays.LEFT
+
+
+def test_a_ray_over_a_void_is_lost() -> None:
+    terrain = places.terrain(np.where(np.arange(60) > 30, np.nan, 4000.0) * np.ones((40, 1)), 30.0)
+    down = np.array([0.8, 0.0, -0.6])
+    _, status, _ = rays.ground_hits(terrain, [-600.0, 0.0, 4900.0], down, 5000.0)
+    assert status[0] == rays.LEFT
+    _, status, _ = rays.ground_hits(terrain, [-600.0, 0.0, 4300.0], down, 5000.0)
+    assert status[0] == rays.HIT
+
+
+def test_a_new_terrain_in_the_same_array_place_is_not_mistaken_for_the_old() -> None:
+    """The prepared relief belongs to the array and its place, not to a reused memory address."""
+    for k in range(20):
+        terrain = places.terrain(np.full((30, 30), 1000.0 + k), 30.0)
+        hit, _, _ = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [0.0, 0.0, -1.0], 9000.0)
+        assert hit[0, 2] == pytest.approx(1000.0 + k, abs=1e-3)
+        wider = msgspec.structs.replace(terrain, cell_m=300.0, west_m=-4500.0, north_m=4500.0)
+        assert rays.line_of_sight(wider, [0.0, 0.0, 5000.0], [4000.0, 0.0, 5000.0])[0] == rays.CLEAR
+        assert rays.line_of_sight(terrain, [0.0, 0.0, 5000.0], [4000.0, 0.0, 5000.0])[0] == rays.UNKNOWN
+
+
+DIGEST = """
+import hashlib, sys
+sys.path[:0] = {paths!r}
+import numpy as np, places
+from test_visibility_rays import random_ends, rough_terrain
+from kuntur.visibility import rays, viewshed
+t = rough_terrain(3, voids=4)
+a, b = random_ends(t, 4000, 1, 60.0), random_ends(t, 4000, 2, 60.0)
+d = hashlib.sha256(rays.line_of_sight(t, a, b).tobytes())
+d.update(viewshed.visible(t, 0.0, 0.0, 4300.0, target_height_m=1.0, max_range_m=2e3).tobytes())
+for part in rays.ground_hits(t, a, (b - a) / np.linalg.norm(b - a, axis=1)[:, None], 3000.0):
+    d.update(part.tobytes())
+print(d.hexdigest())
+"""
+
+
+def test_every_instruction_level_gives_the_same_bits() -> None:
+    here = Path(__file__).resolve().parent
+    code = DIGEST.format(paths=[str(here), str(here.parent)])
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "KUNTUR_SIMD": level},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for level in ("baseline", "avx2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == hashlib.sha256().digest_size * 2
+
+
+def test_real_andes_equal_the_reference(shared_data: Path) -> None:
+    """Aconcagua, 3 arc-seconds, as if its cells were 90 m squares."""
+    with rasterio.open(shared_data / "terrain" / "S33W071_srtm3_filled.tif") as source:
+        terrain = places.terrain(source.read(1).astype(float), 90.0, sketched=False)
+    rng = np.random.default_rng(8)
+    x_m, y_m = rng.uniform(-30e3, 30e3, (2, 2, 300))
+    ends = [
+        np.stack([x, y, grid.height_at(terrain, x, y) + up], axis=-1)
+        for x, y, up in zip(x_m, y_m, (1500.0, 2.0), strict=True)
+    ]
+    got = rays.line_of_sight(terrain, *ends)
+    want = [visibility_oracle.sight(terrain, a, b, 0.13) for a, b in zip(*ends, strict=True)]
+    np.testing.assert_array_equal(got, want)
+    assert 0.02 < (got == rays.CLEAR).mean() < 0.98
