@@ -161,42 +161,58 @@ def check_origin(origin: str) -> None:
 def sign_checkpoint(origin: str, size: int, root: bytes, key: Ed25519PrivateKey) -> str:
     """The signed note for the first `size` entries."""
     check_origin(origin)
-    body = f"{origin}\n{size}\n{_base64(root)}\n"
-    public_key = key.public_key().public_bytes_raw()
-    return f"{body}\n— {origin} {_base64(key_id(origin, public_key) + key.sign(body.encode()))}\n"
+    return sign_note(f"{origin}\n{size}\n{_base64(root)}\n", origin, key)
 
 
-def open_checkpoint(note: str, origin: str, public_key: bytes) -> Checkpoint:
-    """Read one signed note and check the signature of `public_key` on it; RecordError says what is wrong.
+def sign_note(text: str, name: str, key: Ed25519PrivateKey) -> str:
+    """`text`, which ends with a line end, with an Ed25519 signature line by the key `name` under it."""
+    signature = key_id(name, key.public_key().public_bytes_raw()) + key.sign(text.encode())
+    return f"{text}\n— {name} {_base64(signature)}\n"
 
-    Signature lines of other keys (witnesses) are passed over, as the specification asks; so are extension lines.
+
+def open_note(note: str, name: str, public_key: bytes) -> tuple[str, str]:
+    """The text of a signed note and the base64 signature on it by the key `name`; RecordError says what is wrong.
+
+    Signature lines of other keys (witnesses) are passed over, as the specification asks.
     """
     text, blank, signatures = note.rpartition("\n\n")
-    lines = text.split("\n")
-    if not blank or len(lines) < 3 or not signatures.endswith("\n"):
-        raise RecordError("not a checkpoint: it needs origin, size, root, an empty line and a signature line")
-    if lines[0] != origin:
-        raise RecordError(f"a checkpoint of '{lines[0]}', not of '{origin}'")
-    size, root = _size(lines[1]), _root(lines[2])
+    text += "\n"
+    if not blank or not signatures.endswith("\n"):
+        raise RecordError("not a signed note: it needs text, an empty line and a signature line")
     for line in signatures[:-1].split("\n"):
         dash, _, rest = line.partition(" ")
-        name, _, encoded = rest.rpartition(" ")
+        signer, _, encoded = rest.rpartition(" ")
         try:
             signature = _unbase64(encoded)
         except binascii.Error as error:
             raise RecordError("a signature line that is not base64") from error
-        if dash != "—" or not name or len(signature) < 5:
+        if dash != "—" or not signer or len(signature) < 5:
             raise RecordError("a signature line that does not read '— <name> <base64>'")
-        if name != origin or signature[:4] != key_id(origin, public_key):
+        if signer != name or signature[:4] != key_id(name, public_key):
             continue
         try:
-            Ed25519PublicKey.from_public_bytes(public_key).verify(signature[4:], f"{text}\n".encode())
+            Ed25519PublicKey.from_public_bytes(public_key).verify(signature[4:], text.encode())
         except (InvalidSignature, ValueError) as error:
             raise RecordError("its signature does not fit: the checkpoint or the key was changed") from error
-        return Checkpoint(
-            origin=origin, size=size, root_sha256=root.hex(), signature=encoded, key_id=signature[:4].hex()
-        )
+        return text, encoded
     raise RecordError("no signature by this record's key")
+
+
+def open_checkpoint(note: str, origin: str, public_key: bytes) -> Checkpoint:
+    """Read one checkpoint and check the signature of `public_key` on it; extension lines are passed over."""
+    text, signature = open_note(note, origin, public_key)
+    lines = text[:-1].split("\n")
+    if len(lines) < 3:
+        raise RecordError("not a checkpoint: it needs origin, size and root")
+    if lines[0] != origin:
+        raise RecordError(f"a checkpoint of '{lines[0]}', not of '{origin}'")
+    return Checkpoint(
+        origin=origin,
+        size=_size(lines[1]),
+        root_sha256=_root(lines[2]).hex(),
+        signature=signature,
+        key_id=key_id(origin, public_key).hex(),
+    )
 
 
 def _size(text: str) -> int:
