@@ -131,8 +131,9 @@ def search_pattern(
     cos(pi / n)).
     """
     half_h, half_v = camera.hfov_rad / 2.0, camera.vfov_rad / 2.0
-    top = max(0.0, math.atan2(height_agl_m - relief_m, max_range_m))
-    least = top
+    # One band at least, even where the ground below is out of range.
+    least = max(0.0, min(math.atan2(height_agl_m - relief_m, max_range_m), STEEPEST_DEPRESSION_RAD - camera.vfov_rad))
+    top = least
     turns: list[tuple[float, int]] = []
     while top < STEEPEST_DEPRESSION_RAD:
         q = top + half_v

@@ -1,5 +1,4 @@
-"""Which ground is seen from a point, and at what rate a searching camera there detects a target in each lattice
-cell."""
+"""Which ground is seen from a point, and at what rate a searching camera there detects a target in each cell."""
 
 from __future__ import annotations
 
@@ -46,8 +45,7 @@ def cell_rates(
     refraction: float = REFRACTION_COEFFICIENT,
     threads: int = 2,
 ) -> NDArray[np.float32]:
-    """Detection rate in 1/s of a target in each lattice cell from each viewpoint: float32 (V, lattice.rows,
-    lattice.cols).
+    """Detection rate in 1/s in each lattice cell from each viewpoint: float32 (V, lattice.rows, lattice.cols).
 
     viewpoints_m: (V, 3) x, y, alt_msl in the local frame. This is the number a plan promises with, so it is a lower
     bound for a target at *any* terrain cell (sub-cell) inside the lattice cell:
