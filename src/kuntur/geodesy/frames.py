@@ -94,6 +94,21 @@ def compose_look(
     return azimuth % (2.0 * math.pi), elevation, math.atan2(drop, level)
 
 
+def camera_axes(azimuth_rad: float, elevation_rad: float, roll_rad: float) -> FloatArray:
+    """Unit vectors of a camera in ENU, (3, 3): rows are the line of sight, the picture's right and the picture's up."""
+    sa, ca = math.sin(azimuth_rad), math.cos(azimuth_rad)
+    se, ce = math.sin(elevation_rad), math.cos(elevation_rad)
+    sr, cr = math.sin(roll_rad), math.cos(roll_rad)
+    level_up = (-se * sa, -se * ca, ce)
+    return np.array(
+        [
+            (ce * sa, ce * ca, se),
+            (cr * ca - sr * level_up[0], -cr * sa - sr * level_up[1], -sr * level_up[2]),
+            (sr * ca + cr * level_up[0], -sr * sa + cr * level_up[1], cr * level_up[2]),
+        ]
+    )
+
+
 def pixel_directions_enu(
     azimuth_rad: float,
     elevation_rad: float,
@@ -112,10 +127,6 @@ def pixel_directions_enu(
     """
     u = (np.asarray(column_px, float) / columns_px * 2.0 - 1.0) * np.tan(hfov_rad / 2.0)
     v = (1.0 - np.asarray(row_px, float) / rows_px * 2.0) * np.tan(vfov_rad / 2.0)
-    forward = direction_enu(azimuth_rad, elevation_rad)
-    level_right = np.array([np.cos(azimuth_rad), -np.sin(azimuth_rad), 0.0])
-    level_up = np.cross(level_right, forward)
-    right = np.cos(roll_rad) * level_right - np.sin(roll_rad) * level_up
-    up = np.sin(roll_rad) * level_right + np.cos(roll_rad) * level_up
+    forward, right, up = camera_axes(azimuth_rad, elevation_rad, roll_rad)
     vectors = forward + np.multiply.outer(u, right) + np.multiply.outer(v, up)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True))

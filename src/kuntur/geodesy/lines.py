@@ -1,4 +1,4 @@
-"""Stationing along the border: chainage, offset, points at a chainage, densifying. Lines are (n, 2) arrays in metres."""
+"""Stationing along the border: chainage, offset, points at a chainage, densifying. Lines are (n, 2) arrays, metres."""
 
 from __future__ import annotations
 
