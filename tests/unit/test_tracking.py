@@ -1,4 +1,4 @@
-"""Geolocation, filter, association and tracker: right where the answer is known, honest about the error where it is not."""
+"""Geolocation, filter, association and tracker: right where the answer is known, else honest."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_what_is_projected_into_the_picture_is_located_where_it_was() -> None:
     points = np.stack([x_m, y_m, grid.height_at(terrain, x_m, y_m)], axis=-1)
     index = coverage.seen(terrain, view, points, 6000.0)
     assert len(index) > 50
-    column_px, row_px, slant_m = coverage.project(view, points[index])
+    column_px, row_px, _ = coverage.project(view, points[index])
     detections = [mid(pose, c, r) for c, r in zip(column_px, row_px, strict=True)]
     located = geolocate.locate(terrain, view, detections, max_range_m=8000.0, error=NO_ERROR)
     assert all(isinstance(found, GroundDetection) for found in located)
@@ -287,7 +287,8 @@ def test_a_night_of_false_alarms_confirms_almost_nothing() -> None:
     for second in range(0, 14_400, 10):  # 40 looks in one step: the same alarms, a tenth of the misses
         x_m, y_m = rng.uniform(-8000.0, 8000.0, 2)
         alarms = [
-            at(second, *(rng.uniform(-1500.0, 1500.0, 2) + (x_m, y_m)), sigma_m=40.0) for _ in range(rng.poisson(0.4))
+            at(second, x_m + dx, y_m + dy, sigma_m=40.0)
+            for dx, dy in rng.uniform(-1500.0, 1500.0, (rng.poisson(0.4), 2))
         ]
         scan = msgspec.structs.replace(
             look(second, *alarms, per_m2=0.4 / 9e6),
