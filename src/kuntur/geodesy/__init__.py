@@ -1,1 +1,4 @@
-"""Geometry without physics: frames, grids, lines, heights. Sight lines live in `visibility`, error in `tracking.geolocate`."""
+"""Geometry without physics: frames, grids, lines, heights.
+
+Sight lines live in `visibility`, error in `tracking.geolocate`.
+"""

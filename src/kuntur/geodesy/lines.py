@@ -79,3 +79,15 @@ def inward_offset(
     """Chainage and distance from the border, positive on our side."""
     chainage, offset = project(xy_m, x_m, y_m)
     return chainage, offset if ours == "left" else -offset
+
+
+def inside(ring_m: FloatArray, x_m: ArrayLike, y_m: ArrayLike) -> NDArray[np.bool_]:
+    """Whether points lie inside a ring, by the even-odd rule (Shimrat 1962); shape of x_m, at least 1-d."""
+    x, y = np.broadcast_arrays(np.atleast_1d(np.asarray(x_m, float)), np.atleast_1d(np.asarray(y_m, float)))
+    odd = np.zeros(x.shape, bool)
+    for (ax, ay), (bx, by) in zip(ring_m, np.roll(ring_m, -1, axis=0), strict=True):
+        if ay == by:
+            continue
+        spans = (ay > y) != (by > y)
+        odd ^= spans & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+    return odd

@@ -14,9 +14,9 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from kuntur import config
-from kuntur.errors import BorderError, ConfigError
+from kuntur.errors import BorderError, ConfigError, TerrainError
 from kuntur.geodesy import frames, grid, lines
-from kuntur.io import elevation, geoid, vectors
+from kuntur.io import elevation, geoid, sketched, vectors
 from kuntur.io.area_file import (
     AircraftTable,
     AreaFile,
@@ -59,48 +59,152 @@ def load(
     """The area of `path`: the name of an embedded area ("tambo_quemado"), an area.toml, or a folder that holds one.
 
     terrain_paths: survey files (or folders of them) to use instead of the [terrain] sources of the file.
-    cache_folder: where a drawn sketch is kept; default $XDG_CACHE_HOME/kuntur. Raises ConfigError, TerrainError or BorderError.
+    cache_folder: where a drawn sketch is kept; default $XDG_CACHE_HOME/kuntur.
+    Raises ConfigError, TerrainError or BorderError, each with what to do.
     """
     toml = _find(path)
     table, digest = _read_toml(toml)
-    file = config.decode(table, AreaFile, toml.name if toml.parent.name in EMBEDDED else str(toml))
+    file = config.decode(table, AreaFile, toml.name if toml.parent.parent == DATA else str(toml))
     frame = _frame(file.extent)
-    hashes = {toml.name: digest}
-    lonlat = _border_lonlat(toml, file, hashes)
+    lonlat, border_digest = _border_lonlat(toml, file)
     whole = np.stack(frames.to_local(frame, lonlat[:, 1], lonlat[:, 0]), axis=-1)
     progress(0.1, "border read")
-    terrain = elevation.terrain(
-        file.terrain, toml.parent, frame, _bounds(file.extent, frame), whole,
-        override=[Path(p) for p in terrain_paths], cache_folder=cache_folder, progress=progress, hashes=hashes,
-    )  # fmt: skip
-    border = _border(file, whole, terrain, hashes)
-    zones = tuple(_zone(one, frame) for one in file.zone)
-    bases = tuple(_base(one, frame, terrain) for one in file.base)
+    terrain, terrain_hashes = _terrain(file, toml, frame, whole, terrain_paths, cache_folder, progress)
+    progress(0.9, "terrain read")
     area = Area(
         id=file.id,
         title=file.title,
         frame=frame,
         terrain=terrain,
         geoid=geoid.read(),
-        border=border,
-        bases=bases,
-        zones=zones,
+        border=_border(file, whole, border_digest),
+        bases=tuple(_base(one, frame, terrain) for one in file.base),
+        zones=tuple(_zone(one, frame) for one in file.zone),
         roads=tuple(
             Road(name=r.name, kind=r.kind, xy_m=_ring(r.line, frame), approximate=r.approximate) for r in file.road
         ),
-        places=tuple(_place(p, frame) for p in file.place),
-        fleet=_fleet(file, toml),
-        crossers=tuple(
-            CrosserClass(id=c.id, name=c.name, mode=c.mode, target=c.target, speed_factor=c.speed_factor)
-            for c in file.crosser
-        ),
+        places=tuple(_place(one, frame) for one in file.place),
+        fleet=_fleet(file),
+        crossers=tuple(CrosserClass(**_fields(one)) for one in file.crosser),
         requirement=Requirement(**_fields(file.requirement)),
         weather=_weather(file),
-        attributions=tuple(dict.fromkeys(text for text in (border.attribution, terrain.attribution) if text)),
-        input_hashes=hashes,
+        attributions=tuple(dict.fromkeys(text for text in (file.border.attribution, terrain.attribution) if text)),
+        input_hashes={toml.name: digest, Path(file.border.file).name: border_digest, **terrain_hashes},
     )
+    require_usable(area)
     progress(1.0, "area loaded")
     return area
+
+
+def _terrain(
+    file: AreaFile,
+    toml: Path,
+    frame: LocalFrame,
+    border_m: FloatArray,
+    given: Sequence[Path | str],
+    cache: Path | None,
+    progress: Progress,
+) -> tuple[Terrain, dict[str, str]]:
+    """Survey files given on the spot, else those of the area file, else its sketch; with the hash of each file used."""
+    bounds = _bounds(file.extent, frame)
+    table = file.terrain
+    sources = list(given) or list(table.sources)
+    if sources:
+        paths = elevation.files(sources, Path() if given else toml.parent)
+        terrain = elevation.terrain(
+            paths,
+            frame,
+            bounds,
+            geoid=geoid.read(),
+            cell_m=table.cell_m,
+            vertical_datum=table.vertical_datum,
+            vertical_error_le90_m=table.vertical_error_le90_m,
+            attribution=table.attribution,
+        )
+        return terrain, {path.name: _sha256(path) for path in paths}
+    if table.sketch is None:
+        raise TerrainError(
+            f'The area "{file.id}" comes without terrain.',
+            remedy="Give the files by --terrain, name them in [terrain] sources, or run `kuntur area fetch`.",
+        )
+    cell_m = table.cell_m or sketched.DEFAULT_CELL_M
+    return sketched.terrain(table.sketch, frame, bounds, cell_m, border_m, cache, progress), {}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_usable(area: Area) -> None:
+    """Raise for what no later step can work with: voids or gaps on the border, bases off the terrain or on the wrong side."""
+    _require_border(area)
+    for base in area.bases:
+        _require_base(area, base)
+    flying = {one.base_id for one in area.fleet.aircraft}
+    inward = {
+        base.id: float(lines.inward_offset(area.border.xy_m, area.border.ours, base.x_m, base.y_m)[1][0])
+        for base in area.bases
+    }
+    wrong = [base for base in area.bases if inward[base.id] < 0.0]
+    if wrong:
+        side = "left" if area.border.ours == "right" else "right"
+        remedy = (
+            f'If {area.border.our_country} is on the {side} looking along the border file, set [border] ours = "{side}".'
+            if len(wrong) == len(area.bases)
+            else "Move the base to our side."
+        )
+        raise BorderError(
+            f'Base "{wrong[0].id}" lies {-inward[wrong[0].id] / 1000.0:.1f} km on the wrong side of the border '
+            f"({area.border.their_country}).",
+            remedy=remedy,
+        )
+    need, cell_m = area.requirement, area.terrain.cell_m
+    if need.wave_s > need.duration_s or need.crosser_step_s > need.wave_s:
+        raise ConfigError(
+            "[requirement]: crosser_step_s must not exceed wave_s, nor wave_s duration_s.", remedy="Correct the three."
+        )
+    if min(need.crosser_cell_m, need.flight_cell_m) < cell_m:
+        raise ConfigError(
+            f"[requirement]: crosser_cell_m and flight_cell_m must not be below the terrain cell of {cell_m:g} m.",
+            remedy="Enlarge them, or make [terrain] cell_m smaller.",
+        )
+    if not flying or not area.crossers:
+        raise ConfigError("The area needs at least one [[aircraft]] and one [[crosser]].", remedy="Add them.")
+
+
+def _require_border(area: Area) -> None:
+    points = lines.densify(area.border.xy_m, area.terrain.cell_m)
+    km = np.linspace(0.0, lines.chainages(area.border.xy_m)[-1] / 1000.0, len(points))
+    outside = ~grid.covers(area.terrain, points[:, 0], points[:, 1])
+    if outside.any():
+        raise BorderError(
+            f"{outside.mean():.0%} of the border lies outside the terrain, first at km {km[np.argmax(outside)]:.1f}.",
+            remedy="Widen [extent], add the missing terrain tiles, or shorten [border] from_km .. to_km.",
+        )
+    void = np.isnan(grid.height_at(area.terrain, points[:, 0], points[:, 1]))
+    if void.any():
+        raise TerrainError(
+            f"The terrain has no height (void) on {void.mean():.1%} of the border, first at km {km[np.argmax(void)]:.1f}.",
+            remedy="Use a void-filled product (Copernicus GLO-30: `kuntur area fetch`), or shorten [border].",
+        )
+
+
+def _require_base(area: Area, base: Base) -> None:
+    if not grid.covers(area.terrain, base.x_m, base.y_m):
+        raise TerrainError(f'Base "{base.id}" lies outside the terrain.', remedy="Widen [extent], or move the base.")
+    if np.isnan(base.alt_msl_m):
+        raise TerrainError(
+            f'The terrain has no height (void) under base "{base.id}".',
+            remedy="Use a void-filled product (Copernicus GLO-30: `kuntur area fetch`), or move the base.",
+        )
+    for zone in area.zones:
+        low = zone.floor_msl_m is None or zone.floor_msl_m <= base.alt_msl_m + 1.0
+        if zone.kind == "no_fly" and low and lines.inside(zone.xy_m, base.x_m, base.y_m).any():
+            raise ConfigError(
+                f'Base "{base.id}" lies in the no-fly zone "{zone.id}": nothing could take off.',
+                remedy="Move the base, or shrink the zone.",
+            )
 
 
 def _find(path: Path | str) -> Path:
@@ -156,35 +260,30 @@ def _bounds(extent: ExtentTable, frame: LocalFrame) -> tuple[float, float, float
     return float(west.max()), float(south.max()), float(east.min()), float(north.min())
 
 
-def _border_lonlat(toml: Path, file: AreaFile, hashes: dict[str, str]) -> FloatArray:
+def _border_lonlat(toml: Path, file: AreaFile) -> tuple[FloatArray, str]:
     path = toml.parent / file.border.file
-    lonlat = vectors.read_line(path)
-    hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return lonlat
+    return vectors.read_line(path), _sha256(path)
 
 
-def _border(file: AreaFile, whole: FloatArray, terrain: Terrain, hashes: Mapping[str, str]) -> Border:
+def _border(file: AreaFile, whole: FloatArray, digest: str) -> Border:
     table = file.border
-    length_km = lines.chainages(whole)[-1] / 1000.0
+    length_km = float(lines.chainages(whole)[-1]) / 1000.0
     to_km = length_km if table.to_km is None else table.to_km
     if not table.from_km < to_km <= length_km + 1e-6:
         raise ConfigError(
-            f"[border]: from_km {table.from_km:g} and to_km {to_km:g} do not lie in order on the border of {length_km:.2f} km.",
+            f"[border]: from_km {table.from_km:g} and to_km {to_km:g} do not lie in order "
+            f"on the border of {length_km:.2f} km.",
             remedy="Correct from_km and to_km.",
         )
-    xy = lines.clip(whole, table.from_km * 1000.0, to_km * 1000.0)
-    points = lines.densify(xy, terrain.cell_m)
-    outside = ~grid.covers(terrain, points[:, 0], points[:, 1])
-    if outside.any():
-        at_km = table.from_km + float(np.argmax(outside)) / (len(points) - 1) * (to_km - table.from_km)
-        raise BorderError(
-            f"{outside.mean():.0%} of the border lies outside the terrain, first at km {at_km:.1f} of the border file.",
-            remedy="Widen [extent], add the missing terrain tiles, or shorten [border] from_km .. to_km.",
-        )
     return Border(
-        name=table.name, xy_m=xy, ours=table.ours, our_country=table.our_country, their_country=table.their_country,
-        attribution=table.attribution, sha256=hashes[Path(table.file).name],
-    )  # fmt: skip
+        name=table.name,
+        xy_m=lines.clip(whole, table.from_km * 1000.0, to_km * 1000.0),
+        ours=table.ours,
+        our_country=table.our_country,
+        their_country=table.their_country,
+        attribution=table.attribution,
+        sha256=digest,
+    )
 
 
 def _ring(lonlat: Sequence[tuple[float, float]], frame: LocalFrame) -> FloatArray:
@@ -252,7 +351,7 @@ def catalog() -> CatalogFile:
     return config.decode(table, CatalogFile, "catalog.toml")
 
 
-def _fleet(file: AreaFile, toml: Path) -> Fleet:
+def _fleet(file: AreaFile) -> Fleet:
     known = catalog()
     airframes = _by_id((*known.airframe, *file.airframe), "airframe")
     cameras = _by_id((*known.camera, *file.camera), "camera")
