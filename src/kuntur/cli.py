@@ -29,9 +29,12 @@ app.add_typer(area_app, name="area")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-AreaArgument = Annotated[str, typer.Argument(help="An area: the name of the embedded one (tambo_quemado) or a TOML file.")]
+AreaArgument = Annotated[
+    str, typer.Argument(help="An area: the name of the embedded one (tambo_quemado) or a TOML file.")
+]
 TerrainOption = Annotated[
-    list[Path] | None, typer.Option("--terrain", help="Terrain file to use instead of the area's own; repeat for several.")
+    list[Path] | None,
+    typer.Option("--terrain", help="Terrain file to use instead of the area's own; repeat for several."),
 ]
 FolderOption = Annotated[Path, typer.Option("--folder", help="The watch folder: plan, record, store, report.")]
 
@@ -111,7 +114,9 @@ def survey(
 def plan(
     area: AreaArgument,
     terrain: TerrainOption = None,
-    to: Annotated[Path, typer.Option("--out", help="Where plan.json goes; its pictures go beside it.")] = Path("plan.json"),
+    to: Annotated[Path, typer.Option("--out", help="Where plan.json goes; its pictures go beside it.")] = Path(
+        "plan.json"
+    ),
     seconds: Annotated[float | None, typer.Option(help="Time to improve the plan (default: the area's).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the solver's own randomness, not of the draw.")] = 1,
     accept_best: Annotated[
@@ -139,7 +144,9 @@ def fly(
     plan_file: Annotated[Path, typer.Argument(help="plan.json of `kuntur plan`.")],
     folder: FolderOption,
     terrain: TerrainOption = None,
-    speed: Annotated[float, typer.Option(help="How many times faster than real time the SIMULATED aircraft fly.")] = 20.0,
+    speed: Annotated[
+        float, typer.Option(help="How many times faster than real time the SIMULATED aircraft fly.")
+    ] = 20.0,
     crossers: Annotated[int, typer.Option(help="How many SIMULATED crossers walk during the watch.")] = 40,
 ) -> None:
     """Draw tonight's schedule, ask for permits, upload, launch and supervise simulated aircraft over MAVLink."""
@@ -147,7 +154,9 @@ def fly(
 
     with stage_bar() as progress:
         night.fly_watch(area, terrain or [], plan_file, folder, speed=speed, crossers=crossers, progress=progress)
-    out.print(f"The watch is stored in {folder}. Look at it: kuntur watch {area} {folder}   Account: kuntur review {area} {folder}")
+    out.print(
+        f"The watch is stored in {folder}. Look at it: kuntur watch {area} {folder}   Account: kuntur review {area} {folder}"
+    )
 
 
 @app.command()
@@ -198,12 +207,16 @@ def verify(
 
 @app.command()
 def demo(
-    headless: Annotated[bool, typer.Option(help="Fly one accelerated watch, write everything to --out, and end.")] = False,
+    headless: Annotated[
+        bool, typer.Option(help="Fly one accelerated watch, write everything to --out, and end.")
+    ] = False,
     folder: Annotated[Path, typer.Option("--out", help="Folder for everything the demo makes.")] = Path("demo-out"),
     area: Annotated[str, typer.Option(help="The area to show.")] = "tambo_quemado",
     terrain: TerrainOption = None,
     port: Annotated[int, typer.Option(help="Port of the map page.")] = 8642,
-    speed: Annotated[float | None, typer.Option(help="Speed of the simulated watch (default 20; headless 200).")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Speed of the simulated watch (default 20; headless 200).")
+    ] = None,
 ) -> None:
     """The whole chain on simulated aircraft: survey, plan, fly, watch, review."""
     from kuntur.ops import night

@@ -4,7 +4,7 @@
     |-- ConfigError        a settings or area file that cannot be used (unknown key, wrong type, contradiction)
     |-- TerrainError       terrain missing, unreadable, void where it matters, or not covering the place asked for
     |-- BorderError        border outside the terrain, degenerate, or the wrong side called ours
-    |-- InfeasibleError    no plan, sortie or fleet can do what was asked: names the binding constraint and the best reachable
+    |-- InfeasibleError    no plan, sortie or fleet can do what was asked: the binding constraint and the best reachable
     |-- LinkError          an aircraft or a feed does not answer, refuses, or answers with something else
     |-- RefusedError       policy did not grant a permit
     |-- RecordError        the oversight record is damaged, or cannot be appended to: names the first bad entry

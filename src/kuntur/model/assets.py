@@ -73,7 +73,7 @@ class Base(Struct, frozen=True, kw_only=True):
 
 
 class Aircraft(Struct, frozen=True, kw_only=True):
-    """One aircraft of the fleet: an airframe with a camera and a radio, stationed at a base. system_id: its MAVLink id."""
+    """An airframe with a camera and a radio, stationed at a base. system_id: its MAVLink id."""
 
     id: str
     name: str

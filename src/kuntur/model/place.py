@@ -1,7 +1,8 @@
 """The place: terrain, border, zones and the area that holds them.
 
 Everything is in one local metric frame (x east, y north, metres): a transverse Mercator projection centred on the area.
-Its scale error at distance x from the central meridian is x^2 / (2 R^2): 1.1e-5 at 30 km, 4.9e-5 at 63 km (Snyder 1987, 8-10).
+Its scale error at distance x from the central meridian is x^2 / (2 R^2): 1.1e-5 at 30 km, 4.9e-5 at 63 km
+(Snyder 1987, Map Projections: A Working Manual, eq. 8-10).
 Heights are `alt_msl_m` above the terrain's vertical datum (EGM96 unless the area says otherwise).
 """
 
@@ -47,7 +48,7 @@ class Geoid(Struct, frozen=True, kw_only=True):
 
 
 class Terrain(Struct, frozen=True, kw_only=True):
-    """A height grid in the local frame. Row 0 is the northernmost; a height stands for the centre of its cell; NaN is a void.
+    """A height grid in the local frame. Row 0 is the northernmost; heights are at cell centres; NaN is a void.
 
     heights_m: (rows, cols) float32, metres above `vertical_datum`. west_m, north_m: outer corner of cell (0, 0).
     """
@@ -82,7 +83,7 @@ class Terrain(Struct, frozen=True, kw_only=True):
 
 
 class Lattice(Struct, frozen=True, kw_only=True):
-    """A coarser grid aligned with the terrain: each cell is `factor` x `factor` terrain cells, the first at (row0, col0)."""
+    """A coarser grid aligned with the terrain: cells of `factor` x `factor` terrain cells, from (row0, col0) on."""
 
     row0: int
     col0: int
@@ -97,11 +98,11 @@ class Lattice(Struct, frozen=True, kw_only=True):
         """x_m (cols,), y_m (rows,) of the cell centres."""
         x_m = self.west_m + (np.arange(self.cols) + 0.5) * self.cell_m
         y_m = self.north_m - (np.arange(self.rows) + 0.5) * self.cell_m
-        return x_m, y_m
+        return np.asarray(x_m, float), np.asarray(y_m, float)
 
 
 class Border(Struct, frozen=True, kw_only=True):
-    """The border line in the order of its chainage (km 0 at its first vertex) and which side of it is ours.
+    """The border line in the order of its chainage (km 0 at its first vertex), and which side is ours.
 
     xy_m: (n, 2) float64. ours: the side, looking along increasing chainage.
     """
@@ -116,7 +117,7 @@ class Border(Struct, frozen=True, kw_only=True):
 
 
 class Zone(Struct, frozen=True, kw_only=True):
-    """A polygon with a rule. no_fly: no aircraft inside; no_look: no camera footprint inside; protected: looks are recorded.
+    """A polygon with a rule. no_fly: no aircraft; no_look: no camera footprint; protected: looks are recorded.
 
     xy_m: (n, 2) float64, outer ring, first vertex not repeated. floor/ceiling: None is unlimited.
     """
@@ -150,7 +151,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Weather(Struct, frozen=True, kw_only=True):
-    """The air planned for: ISA deviation and a steady wind (direction it blows FROM, from true north, clockwise)."""
+    """The air planned for: ISA deviation and a steady wind (where it blows FROM, clockwise from true north)."""
 
     isa_offset_k: float = 0.0
     wind_speed_mps: float = 0.0
@@ -171,7 +172,7 @@ class CrosserClass(Struct, frozen=True, kw_only=True):
 class Requirement(Struct, frozen=True, kw_only=True):
     """What the patrol is asked for.
 
-    detection_prob: wanted probability that a crossing is seen, against a crosser who knows the strategy but not tonight's draw.
+    detection_prob: wanted probability that a crossing is seen, against a crosser who knows the plan but not the draw.
     depth_m: how far behind the border a crosser must get to be through. start_local: "HH:MM" at utc_offset_h.
     """
 

@@ -24,12 +24,12 @@ class Segment(Struct, frozen=True, kw_only=True):
     y_m: tuple[float, ...]
     alt_msl_m: tuple[float, ...]
     energy_wh: float
-    """Electrical energy, rounded up; for combustion aircraft seconds of endurance used are in `endurance_s` instead."""
+    """Electrical energy, rounded up; combustion aircraft count in `endurance_s`."""
     endurance_s: float
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """One joint choice for one wave: a segment id per aircraft, chosen with probability `weight / Strategy.weight_total`."""
+    """One joint choice for one wave: a segment id per aircraft, chosen with probability weight / weight_total."""
 
     segment_ids: tuple[int, ...]
     weight: int
@@ -44,9 +44,9 @@ class Wave(Struct, frozen=True, kw_only=True):
 class Certificate(Struct, frozen=True, kw_only=True):
     """Three numbers, never one, and the attacker each is about. All are probabilities that a crossing is detected.
 
-    floor: exact value against a crosser who learns each wave's draw as it begins (segment game, SCIENCE Part II.2), the lower
-    of the planning lattice and the audit on a finer one. attack: what the best attack found by an uninformed crosser leaves
-    (an upper estimate of that crosser's value, found, not proven). ceiling: no schedule of this fleet can exceed it
+    floor: exact value against a crosser who learns each wave's draw as it begins (the segment game), the lower of the
+    planning lattice and the audit on a finer one. attack: what the best attack found by an uninformed crosser leaves
+    (an upper estimate of that crosser's value: found, not proven). ceiling: no schedule of this fleet can exceed it
     (additive game). leak: exact value if the whole night's draw is known beforehand.
     """
 

@@ -24,7 +24,7 @@ class Purpose(Struct, frozen=True, kw_only=True):
 
 
 class Permit(Struct, frozen=True, kw_only=True):
-    """Leave to do one thing, made only by `oversight.policy.decide`. Times are UTC; `zone_ids` are those it was decided on."""
+    """Leave to do one thing, made only by `oversight.policy.decide`. Times are UTC; `zone_ids`: those decided on."""
 
     id: str
     actor: Actor

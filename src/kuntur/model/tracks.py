@@ -59,7 +59,7 @@ class SensorPose(Struct, frozen=True, kw_only=True):
 
 
 class Detection(Struct, frozen=True, kw_only=True):
-    """A mover in the picture: pixel position in its frame (column, row from the top left), size class and confidence."""
+    """A mover in the picture: pixel in its frame (column, row from the top left), size class and confidence."""
 
     t_ns: int
     aircraft_id: str
