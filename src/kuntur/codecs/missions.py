@@ -38,7 +38,7 @@ _KEPT = {WAYPOINT: (1,), LOITER_TIME: (1,), RETURN_TO_LAUNCH: (), LAND: (), TAKE
          CHANGE_SPEED: (1, 2)}  # fmt: skip
 _WITHOUT_PLACE = (RETURN_TO_LAUNCH, CHANGE_SPEED, DELAY)
 _WITHOUT_POSITION = (*_WITHOUT_PLACE, TAKEOFF)
-_PLAIN_FRAME = {5: FRAME_MSL, 6: FRAME_RELATIVE, 11: FRAME_TERRAIN}
+_PLAIN_FRAMES = {5: FRAME_MSL, 6: FRAME_RELATIVE, 11: FRAME_TERRAIN}
 
 TAKEOFF_PITCH_DEG = 12.0  # ArduPlane's usual take-off pitch (its documentation of NAV_TAKEOFF suggests 10 to 15)
 TAKEOFF_HEIGHT_M = 40.0  # a wing climbs straight ahead to this height before it turns: our choice
@@ -248,6 +248,11 @@ def _float32(value: float) -> float:
     return float(np.float32(value))
 
 
+def plain_frame(frame: int) -> int:
+    """The frame an autopilot stores: the integer twins 5, 6 and 11 become 0, 3 and 10."""
+    return _PLAIN_FRAMES.get(frame, frame)
+
+
 def canonical(item: MissionItem) -> tuple[Any, ...]:
     """What must survive upload and read-back: kept parameters and altitude as float32, position in 1e-7 degrees, frame
     without its integer twin. Parts that the command does not use are left out."""
@@ -257,7 +262,7 @@ def canonical(item: MissionItem) -> tuple[Any, ...]:
     )
     if item.command in _WITHOUT_PLACE:
         return (item.command, kept)
-    frame = _PLAIN_FRAME.get(item.frame, item.frame)
+    frame = plain_frame(item.frame)
     altitude = round(_float32(item.alt_m), 2)  # ArduPilot stores centimetres
     if item.command in _WITHOUT_POSITION:
         return (item.command, kept, frame, altitude)
