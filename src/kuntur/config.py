@@ -21,38 +21,25 @@ T = TypeVar("T", bound=Struct)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What is not of one area but of this installation: kuntur.toml, or the environment (KUNTUR_<KEY IN CAPITALS>).
+    """What is not of one area but of this installation: kuntur.toml, each key also as KUNTUR_<KEY> in the environment.
 
-    tile_address: where `kuntur area fetch` finds Copernicus GLO-30, as <address>/<tile name>/<tile name>.tif.
+    tile_address: where `kuntur area fetch` finds Copernicus GLO-30, as <address>/<tile>/<tile>.tif.
     cache_folder: downloaded tiles and drawn sketches; empty is $XDG_CACHE_HOME/kuntur or ~/.cache/kuntur.
-    map_host, map_port: where the live map listens; anything but loopback needs a token.
-    threads: worker threads of the compiled core.
     """
 
-    tile_address: str = "https://copernicus-dem-30m.s3.amazonaws.com"
+    tile_address: Annotated[str, Meta(pattern="^https?://")] = "https://copernicus-dem-30m.s3.amazonaws.com"
     cache_folder: str = ""
-    map_host: str = "127.0.0.1"
-    map_port: Annotated[int, Meta(ge=0, le=65535)] = 8765
-    threads: Annotated[int, Meta(ge=1, le=256)] = 2
 
 
 def settings(table: Mapping[str, Any], environment: Mapping[str, str], where: str = "kuntur.toml") -> Settings:
-    """Settings of a parsed kuntur.toml; the environment wins. ConfigError for an unknown key or a wrong value in either."""
-    known = {field.name: field.type for field in msgspec.structs.fields(Settings)}
-    merged = dict(table)
-    for name, text in environment.items():
-        if not name.startswith("KUNTUR_"):
-            continue
-        key = name.removeprefix("KUNTUR_").lower()
-        if key not in known:
-            raise _unknown_key(f"environment variable {name}", key, known)
-        try:
-            merged[key] = msgspec.convert(text, known[key], strict=False)
-        except msgspec.ValidationError as error:
-            raise ConfigError(
-                f"environment variable {name}: {error}.", remedy="Correct it, or unset it for the default."
-            ) from error
-    return decode(merged, Settings, where)
+    """Settings of a parsed kuntur.toml; the environment wins. ConfigError for an unknown key or a wrong value."""
+    from_environment = {
+        field.name: environment[name]
+        for field in msgspec.structs.fields(Settings)
+        if (name := f"KUNTUR_{field.name.upper()}") in environment
+    }
+    decode(table, Settings, where)
+    return decode({**table, **from_environment}, Settings, f"{where} and the environment (KUNTUR_...)")
 
 
 def decode(table: Mapping[str, Any], schema: type[T], where: str) -> T:
@@ -64,9 +51,7 @@ def decode(table: Mapping[str, Any], schema: type[T], where: str) -> T:
     values = {key: _value(value, hints[key], where, key) for key, value in table.items()}
     for field in msgspec.structs.fields(schema):
         if field.required and field.name not in values:
-            raise ConfigError(
-                f'{where}: the key "{field.name}" is missing.', remedy="Add it; every key is in the reference."
-            )
+            raise ConfigError(f'{where}: the key "{field.name}" is missing.', remedy="Add it.")
     return schema(**values)
 
 

@@ -81,7 +81,7 @@ def draw(sketch: Sketch) -> HeightArray:
         cell_m = sketch.cell_m * factor
         lake = _lake_mask(sketch, factor)
         for _ in range(passes):
-            # Roughness, more where it is steeper, keeps the eight directions of the grid from showing as straight gullies.
+            # Roughness, more where it is steeper, hides the eight directions of the grid.
             height = height + rng.standard_normal(height.shape) * 0.08 * cell_m * _slope(height, cell_m)
             height = _incise(height, cell_m, erodibility, lake)
             height = _slump(height, cell_m, passes=2)

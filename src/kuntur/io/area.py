@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 from kuntur import config
 from kuntur.errors import BorderError, ConfigError, TerrainError
 from kuntur.geodesy import frames, grid, lines
-from kuntur.io import elevation, geoid, sketched, vectors
+from kuntur.io import catalog, elevation, geoid, settings, sketched, tiles, vectors
 from kuntur.io.area_file import (
-    AircraftTable,
     AreaFile,
     BaseTable,
-    CameraTable,
-    CatalogFile,
     ExtentTable,
     ZoneTable,
 )
-from kuntur.model.assets import Aircraft, Airframe, Base, Camera, Fleet, Radio
+from kuntur.model.assets import Base
 from kuntur.model.place import (
     Area,
     Border,
@@ -59,17 +56,17 @@ def load(
     """The area of `path`: the name of an embedded area ("tambo_quemado"), an area.toml, or a folder that holds one.
 
     terrain_paths: survey files (or folders of them) to use instead of the [terrain] sources of the file.
-    cache_folder: where a drawn sketch is kept; default $XDG_CACHE_HOME/kuntur.
+    Without any, tiles that `kuntur area fetch` brought for the whole extent are used, and last the area's sketch.
+    cache_folder: where fetched tiles and drawn sketches are; default by the settings (io.settings.cache_folder).
     Raises ConfigError, TerrainError or BorderError, each with what to do.
     """
-    toml = _find(path)
-    table, digest = _read_toml(toml)
-    file = config.decode(table, AreaFile, toml.name if toml.parent.parent == DATA else str(toml))
+    toml, file, digest = _read_area(path)
     frame = _frame(file.extent)
+    cache = cache_folder or settings.cache_folder()
     lonlat, border_digest = _border_lonlat(toml, file)
     whole = np.stack(frames.to_local(frame, lonlat[:, 1], lonlat[:, 0]), axis=-1)
     progress(0.1, "border read")
-    terrain, terrain_hashes = _terrain(file, toml, frame, whole, terrain_paths, cache_folder, progress)
+    terrain, terrain_hashes = _terrain(file, toml, frame, whole, terrain_paths, cache, progress)
     progress(0.9, "terrain read")
     area = Area(
         id=file.id,
@@ -84,7 +81,7 @@ def load(
             Road(name=r.name, kind=r.kind, xy_m=_ring(r.line, frame), approximate=r.approximate) for r in file.road
         ),
         places=tuple(_place(one, frame) for one in file.place),
-        fleet=_fleet(file),
+        fleet=catalog.fleet(file),
         crossers=tuple(CrosserClass(**_fields(one)) for one in file.crosser),
         requirement=Requirement(**_fields(file.requirement)),
         weather=_weather(file),
@@ -102,15 +99,17 @@ def _terrain(
     frame: LocalFrame,
     border_m: FloatArray,
     given: Sequence[Path | str],
-    cache: Path | None,
+    cache: Path,
     progress: Progress,
 ) -> tuple[Terrain, dict[str, str]]:
-    """Survey files given on the spot, else those of the area file, else its sketch; with the hash of each file used."""
+    """Files given on the spot, else those of the area file, else fetched tiles, else its sketch; and their hashes."""
     bounds = _bounds(file.extent, frame)
     table = file.terrain
-    sources = list(given) or list(table.sources)
-    if sources:
-        paths = elevation.files(sources, Path() if given else toml.parent)
+    if given or table.sources:
+        paths = elevation.files(given or table.sources, Path() if given else toml.parent)
+    else:
+        paths = tiles.kept(tile_folder(cache), _tile_names(file.extent)) or []
+    if paths:
         terrain = elevation.terrain(
             paths,
             frame,
@@ -131,13 +130,33 @@ def _terrain(
     return sketched.terrain(table.sketch, frame, bounds, cell_m, border_m, cache, progress), {}
 
 
+def tile_folder(cache: Path | None = None) -> Path:
+    """Where `kuntur area fetch` keeps Copernicus GLO-30 tiles."""
+    return (cache or settings.cache_folder()) / "copernicus-glo-30"
+
+
+def tile_names(path: Path | str) -> list[str]:
+    """The Copernicus GLO-30 tiles that an area needs."""
+    return _tile_names(_read_area(path)[1].extent)
+
+
+def _tile_names(extent: ExtentTable) -> list[str]:
+    return tiles.names(extent.south_deg, extent.west_deg, extent.north_deg, extent.east_deg)
+
+
+def _read_area(path: Path | str) -> tuple[Path, AreaFile, str]:
+    toml = _find(path)
+    table, digest = _read_toml(toml)
+    return toml, config.decode(table, AreaFile, toml.name if toml.parent.parent == DATA else str(toml)), digest
+
+
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_usable(area: Area) -> None:
-    """Raise for what no later step can work with: voids or gaps on the border, bases off the terrain or on the wrong side."""
+    """Raise for what no later step can work with: voids on the border, bases off the terrain or on the wrong side."""
     _require_border(area)
     for base in area.bases:
         _require_base(area, base)
@@ -150,7 +169,7 @@ def require_usable(area: Area) -> None:
     if wrong:
         side = "left" if area.border.ours == "right" else "right"
         remedy = (
-            f'If {area.border.our_country} is on the {side} looking along the border file, set [border] ours = "{side}".'
+            f'If {area.border.our_country} is on the {side} looking along the file, set [border] ours = "{side}".'
             if len(wrong) == len(area.bases)
             else "Move the base to our side."
         )
@@ -185,7 +204,7 @@ def _require_border(area: Area) -> None:
     void = np.isnan(grid.height_at(area.terrain, points[:, 0], points[:, 1]))
     if void.any():
         raise TerrainError(
-            f"The terrain has no height (void) on {void.mean():.1%} of the border, first at km {km[np.argmax(void)]:.1f}.",
+            f"The terrain is void on {void.mean():.1%} of the border, first at km {km[np.argmax(void)]:.1f}.",
             remedy="Use a void-filled product (Copernicus GLO-30: `kuntur area fetch`), or shorten [border].",
         )
 
@@ -343,69 +362,3 @@ def _weather(file: AreaFile) -> Weather:
         wind_from_rad=w.wind_from_deg * DEG_TO_RAD,
         visibility_m=w.visibility_m,
     )
-
-
-def catalog() -> CatalogFile:
-    """The airframes, cameras and radios that come with Kuntur, each with its public source."""
-    table, _ = _read_toml(DATA / "catalog.toml")
-    return config.decode(table, CatalogFile, "catalog.toml")
-
-
-def _fleet(file: AreaFile) -> Fleet:
-    known = catalog()
-    airframes = _by_id((*known.airframe, *file.airframe), "airframe")
-    cameras = _by_id((*known.camera, *file.camera), "camera")
-    radios = _by_id((*known.radio, *file.radio), "radio")
-    bases = _by_id(file.base, "base")
-    _by_id(file.aircraft, "aircraft")
-    _by_id(file.zone, "zone")
-    _by_id(file.crosser, "crosser")
-    seen: dict[int, str] = {}
-    fleet = []
-    for one in file.aircraft:
-        if one.system_id in seen:
-            raise ConfigError(
-                f'Aircraft "{one.id}" and "{seen[one.system_id]}" both have system_id {one.system_id}.',
-                remedy="Every aircraft needs a MAVLink system id of its own.",
-            )
-        seen[one.system_id] = one.id
-        _pick(bases, one.base, one, "base")
-        fleet.append(
-            Aircraft(
-                id=one.id,
-                name=one.name,
-                system_id=one.system_id,
-                base_id=one.base,
-                turnround_s=one.turnround_s,
-                airframe=Airframe(**_fields(_pick(airframes, one.airframe, one, "airframe"))),
-                camera=_camera(_pick(cameras, one.camera, one, "camera")),
-                radio=Radio(**_fields(_pick(radios, one.radio, one, "radio"))),
-            )  # fmt: skip
-        )
-    return Fleet(aircraft=tuple(fleet))
-
-
-def _by_id(tables: Sequence[T], kind: str) -> dict[str, T]:
-    found: dict[str, T] = {}
-    for table in tables:
-        name: str = table.id  # type: ignore[attr-defined]
-        if name in found:
-            raise ConfigError(f'There are two {kind}s "{name}".', remedy="Give each an id of its own.")
-        found[name] = table
-    return found
-
-
-def _pick(tables: Mapping[str, T], name: str, aircraft: AircraftTable, kind: str) -> T:
-    if name not in tables:
-        raise ConfigError(
-            f'Aircraft "{aircraft.id}" names the {kind} "{name}", which nobody has described.',
-            remedy=f"Known: {', '.join(sorted(tables))}.",
-        )
-    return tables[name]
-
-
-def _camera(table: CameraTable) -> Camera:
-    return Camera(
-        id=table.id, name=table.name, band=table.band, columns_px=table.columns_px, rows_px=table.rows_px,
-        hfov_rad=table.hfov_deg * DEG_TO_RAD, vfov_rad=table.vfov_deg * DEG_TO_RAD, source=table.source, mass_kg=table.mass_kg,
-    )  # fmt: skip

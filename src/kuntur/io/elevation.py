@@ -52,8 +52,8 @@ COPERNICUS = Product(
     name="Copernicus DEM GLO-30",
     vertical_datum="EGM2008",
     vertical_error_le90_m=4.0,  # Copernicus DEM Product Handbook, absolute vertical accuracy
-    attribution="Terrain: produced using Copernicus WorldDEM-30 © DLR e.V. 2010-2014 and © Airbus Defence and Space GmbH "
-    "2014-2018 provided under COPERNICUS by the European Union and ESA; all rights reserved",
+    attribution="Terrain: produced using Copernicus WorldDEM-30 © DLR e.V. 2010-2014 and © Airbus Defence and Space "
+    "GmbH 2014-2018 provided under COPERNICUS by the European Union and ESA; all rights reserved",
 )
 ASTER = Product(
     name="ASTER GDEM",
@@ -65,7 +65,7 @@ DTED = Product(name="DTED", vertical_datum="EGM96", vertical_error_le90_m=None, 
 
 
 class _Tile(Struct, frozen=True, kw_only=True):
-    """One opened file: where its pixels lie, and what heights they hold. step_x > 0, step_y > 0; west, north: outer edges."""
+    """One opened file: where its pixels lie, and what heights they hold. west, north: outer edges; steps > 0."""
 
     path: Path
     address: str
@@ -83,7 +83,7 @@ class _Tile(Struct, frozen=True, kw_only=True):
 
 
 def files(sources: Iterable[str | Path], folder: Path) -> list[Path]:
-    """The files that paths, patterns and folders (relative to `folder`) stand for, sorted within each; TerrainError if none."""
+    """The files that paths, patterns and folders (relative to `folder`) stand for; TerrainError for one without any."""
     found: list[Path] = []
     for source in sources:
         path = folder / source
@@ -358,11 +358,11 @@ def _read(tile: _Tile, window: Window) -> HeightArray:
         values[values == np.float32(tile.nodata)] = np.nan
     # Void values that a file uses without declaring them (-32768, -32767, -9999, 32767) are all no height on Earth.
     values[~((values > LOWEST_M) & (values < HIGHEST_M))] = np.nan
-    return values
+    return np.asarray(values, np.float32)
 
 
 def _bilinear(posts: HeightArray, row: FloatArray, col: FloatArray) -> FloatArray:
-    """Bilinear between posts; NaN where a post with weight is void, or more than half a spacing beyond the last post."""
+    """Bilinear between posts; NaN where a post with weight is void, or over half a spacing beyond the last post."""
     rows, cols = posts.shape
     inside = (row >= -0.5) & (row <= rows - 0.5) & (col >= -0.5) & (col <= cols - 0.5)
     r, c = row.clip(0.0, rows - 1.0), col.clip(0.0, cols - 1.0)

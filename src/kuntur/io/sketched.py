@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,19 +24,13 @@ DEFAULT_CELL_M = 30.0
 ATTRIBUTION = "Terrain: SKETCHED by Kuntur from published heights; it depicts no survey"
 
 
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/kuntur, or ~/.cache/kuntur."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "kuntur"
-
-
 def terrain(
     known: SketchTable,
     frame: LocalFrame,
     bounds_m: Bounds,
     cell_m: float,
     border_m: FloatArray,
-    cache: Path | None,
+    cache: Path,
     progress: Progress,
 ) -> Terrain:
     """Draw the terrain, or take the same drawing by the same code from the cache. border_m: the whole border (n, 2)."""
@@ -49,7 +42,7 @@ def terrain(
     plan = _plan(known, frame, (float(west), float(south), float(east), float(north)), cell_m, border_m)
     recipe = Path(sketch.__file__).read_bytes() + msgspec.json.encode(plan, enc_hook=np.ndarray.tolist)
     digest = hashlib.sha256(recipe).hexdigest()
-    kept = (cache or cache_folder()) / f"sketch-{digest[:16]}.tif"
+    kept = cache / f"sketch-{digest[:16]}.tif"
     heights = _kept(kept, digest)
     if heights is None:
         progress(0.2, "drawing the sketched terrain")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 
 def read_line(path: Path) -> FloatArray:
-    """The one line in a GeoJSON file as (n, 2) lon_deg, lat_deg, in file order. BorderError when there is not exactly one.
+    """The one line in a GeoJSON file as (n, 2) lon_deg, lat_deg, in file order; BorderError for none or several.
 
     A line cut at the antimeridian (RFC 7946, 3.1.9) comes as a MultiLineString whose parts meet; they are joined.
     """
@@ -55,7 +56,7 @@ def _geometries(document: Any) -> list[dict[str, Any]]:
 
 
 def _joined(parts: list[FloatArray], path: Path) -> list[FloatArray]:
-    for before, after in zip(parts[:-1], parts[1:], strict=True):
+    for before, after in pairwise(parts):
         gap = np.abs(before[-1] - after[0])
         gap[0] = min(gap[0], 360.0 - gap[0])
         if gap.max() > 1e-6:
