@@ -56,7 +56,7 @@ def mid(pose: SensorPose, column_px: float = 320.0, row_px: float = 256.0) -> De
 
 def locate_one(terrain: Terrain, pose: SensorPose, error: geolocate.PoseError | None = None, **at: float):
     view = geolocate.camera_view(terrain, AREA.geoid, pose)
-    return geolocate.locate(terrain, view, [mid(pose, **at)], max_range_m=8000.0, error=error)[0]
+    return geolocate.locate(terrain, view, [mid(pose, **at)], max_range_m=8000.0, aim_height_m=0.0, error=error)[0]
 
 
 # --- geolocation
@@ -92,7 +92,7 @@ def test_what_is_projected_into_the_picture_is_located_where_it_was() -> None:
     assert len(index) > 50
     column_px, row_px, _ = coverage.project(view, points[index])
     detections = [mid(pose, c, r) for c, r in zip(column_px, row_px, strict=True)]
-    located = geolocate.locate(terrain, view, detections, max_range_m=8000.0, error=NO_ERROR)
+    located = geolocate.locate(terrain, view, detections, max_range_m=8000.0, aim_height_m=0.0, error=NO_ERROR)
     assert all(isinstance(found, GroundDetection) for found in located)
     errors = [math.hypot(found.x_m - x_m[k], found.y_m - y_m[k]) for k, found in zip(index, located, strict=True)]
     assert max(errors) < 30.0  # a grazing ray may touch a swell a little in front of the point it was aimed at

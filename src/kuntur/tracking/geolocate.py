@@ -121,12 +121,14 @@ def locate(
     detections: Sequence[Detection],
     *,
     max_range_m: float,
+    aim_height_m: float = 1.0,
     error: PoseError | None = None,
     refraction: float = REFRACTION_COEFFICIENT,
 ) -> list[GroundDetection | Unlocated]:
     """Each detection of one frame on the ground, in order, or why it has no place there.
 
-    The covariance is that of (x, y) in the local frame. All rays of the frame are cast in one call.
+    The ray is followed to where it passes `aim_height_m` above the ground: a mover's middle, not its feet, is what the
+    picture shows. The covariance is that of (x, y) in the local frame. All rays of the frame are cast in one call.
     """
     if not detections:
         return []
@@ -137,7 +139,7 @@ def locate(
     bundles = [_sigma_rays(view, direction, error, terrain) for direction in directions]
     hits_m, status, slant_m = rays.ground_hits(
         terrain,
-        np.vstack([origins for origins, _ in bundles]),
+        np.vstack([origins for origins, _ in bundles]) - (0.0, 0.0, aim_height_m),
         np.vstack([turned for _, turned in bundles]),
         max_range_m,
         refraction=refraction,
