@@ -49,13 +49,15 @@ def check_and_show(area: str | Path, terrain_paths: Sequence[str | Path], png: P
     table = Table(title=loaded.title, show_header=False, box=None)
     for row in result.rows:
         table.add_row(*row)
-    fleet = Table("aircraft", "airframe", "base", "endurance there", "highest", "out and back", "source", box=None)
+    fleet = Table("aircraft", "airframe", "base", "endurance there", "highest", "to border and back", box=None)
     for line in result.aircraft:
         fleet.add_row(*line)
     console.print(table)
     console.print(fleet)
+    for name, source in sorted({(a.airframe.name, a.airframe.source) for a in loaded.fleet.aircraft}):
+        console.print(f"{name}: {source}.")
     for note in result.notes:
-        console.print(f"Note: {note}", highlight=False)
+        console.print(f"Note: {note}")
     if png is not None:
         draw(loaded, png)
         console.print(str(png))
@@ -113,7 +115,6 @@ def _aircraft_row(area: Area, one: Aircraft) -> tuple[str, ...]:
         f"{budget.endurance_s / 60.0:.0f} min" if budget.can_fly else f"CANNOT FLY: {budget.why}",
         f"{budget.max_alt_msl_m:.0f} m",
         f"{out_and_back / 60.0:.0f} min" if np.isfinite(out_and_back) else "no way against the wind",
-        one.airframe.source,
     )
 
 
