@@ -297,6 +297,7 @@ class Pilot:
             int(dialect.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES): lambda _: self._report(
                 dialect.MAVLINK_MSG_ID_AUTOPILOT_VERSION
             ),
+            int(dialect.MAV_CMD_GET_HOME_POSITION): lambda _: self._report(dialect.MAVLINK_MSG_ID_HOME_POSITION),
             int(dialect.MAV_CMD_SET_MESSAGE_INTERVAL): self._set_interval,
         }
         action = known.get(said.command)

@@ -84,7 +84,7 @@ class Vehicle:
         while self.running:
             behind = self.clock.elapsed_s() - self.pilot.t_s > CHUNK_S
             ready, _, _ = select.select(waiting_for, [], [], 0.0 if behind else pause_s)
-            if lifeline in ready and not os.read(lifeline, 1024):
+            if lifeline is not None and lifeline in ready and not os.read(lifeline, 1024):
                 return
             self._fly()
             if self._sock in ready:
@@ -122,11 +122,11 @@ class Vehicle:
 
 
 def _camera(args: argparse.Namespace, pilot: Pilot) -> Camera | None:
-    if args.klv_port == 0:
+    if args.world is None:
         return None
     from kuntur.sim import world as simulated_world
 
-    world = simulated_world.load_world(args.world) if args.world else simulated_world.World(crossers=())
+    world = simulated_world.load_world(args.world)
     camera: Camera = simulated_world.SimulatedCamera(pilot.area, pilot.aircraft, world, args.start_t_ns, args.seed)
     return camera
 
@@ -136,8 +136,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--area", type=Path, required=True, help="packed area (codecs.areas)")
     parser.add_argument("--aircraft", required=True, help="id of the aircraft in the area's fleet")
     parser.add_argument("--mavlink", type=int, required=True, help="UDP port of the ground station on this machine")
-    parser.add_argument("--klv-port", type=int, default=0, help="UDP port for the camera's packets; 0: no camera")
-    parser.add_argument("--world", type=Path, help="world file with the simulated crossers")
+    parser.add_argument("--klv-port", type=int, default=0, help="UDP port for the camera's packets")
+    parser.add_argument("--world", type=Path, help="world file with the simulated crossers; none: no camera")
     parser.add_argument("--start-t-ns", type=int, default=time.time_ns(), help="simulated UTC at wall0")
     parser.add_argument("--wall0", type=float, default=time.monotonic(), help="monotonic clock at the start, seconds")
     parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds per second")
