@@ -73,9 +73,13 @@ class _Routes:
         self._graph = graph = crossers.graph(
             area, crossers.strip(area, need.crosser_cell_m), crosser, need.crosser_step_s
         )
-        source = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
         size = graph.count + 1
-        backward = coo_array((graph.arc_tau.astype(float), (graph.arc_to, source)), shape=(size, size)).tocsr()
+        source = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
+        order = np.lexsort((graph.arc_tau, source, graph.arc_to))  # several arcs to the goal: the quickest comes first
+        _, first = np.unique(graph.arc_to[order].astype(np.int64) * size + source[order], return_index=True)
+        kept = order[first]
+        arcs = (graph.arc_tau[kept].astype(float), (graph.arc_to[kept], source[kept]))
+        backward = coo_array(arcs, shape=(size, size)).tocsr()
         took, before = dijkstra(backward, indices=graph.count, return_predecessors=True)
         self._next = before  # in the reversed graph the predecessor is the next cell of the way
         self._starts = graph.starts[np.isfinite(took[graph.starts])]
@@ -106,7 +110,7 @@ class _Routes:
 
 
 def _times(area: Area, crosser: CrosserClass, xy_m: FloatArray) -> FloatArray:
-    """Seconds from the start at each point, at the class's typical speed on this ground; unknown ground counts as flat."""
+    """Seconds from the start at each point, at the class's typical speed; unknown ground counts as flat."""
     step_m = np.hypot(*np.diff(xy_m, axis=0).T)
     if crosser.mode == "drive":
         speed_mps = np.full(len(step_m), crossers.OFF_ROAD_MPS * DRIVE_FACTOR)
