@@ -122,9 +122,8 @@ class DemoWatch:
     def _beside(self, share: float, offset_m: float) -> tuple[float, float, float]:
         """x_m, y_m and heading beside the border, `offset_m` on our side."""
         at = np.clip(share, 0.0, 1.0) * self._length_m
+        at = min(at, float(lines.chainages(self._smooth)[-1]) - 50.0)
         here, ahead = lines.point_at(self._smooth, np.array([at, at + 50.0]))
-        if at + 50.0 > self._length_m:
-            here, ahead = lines.point_at(self._smooth, np.array([at - 50.0, at]))
         step = (ahead - here) / np.hypot(*(ahead - here))
         x, y = here + np.array([-step[1], step[0]]) * offset_m * self._ours
         return float(x), float(y), math.atan2(step[0], step[1])

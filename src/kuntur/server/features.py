@@ -19,17 +19,19 @@ from kuntur.server.tiles import FRESHNESS_CLASSES, MIN_ZOOM, Bounds, FreshnessCl
 
 Feature = dict[str, Any]
 KM_M: Final = 1000.0
-COUNTRY_LABEL_OFFSET_M: Final = 2500.0
+COUNTRY_LABEL_OFFSET_M: Final = 4000.0
+HEIGHT_SHARES: Final = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.985, 1.0)  # where the relief's colours are pinned
 
 
 class TerrainFacts(Struct, frozen=True, kw_only=True):
+    """The terrain on the map. height_quantiles_m: heights at `HEIGHT_SHARES` of the cells, for the relief's colours."""
+
     product: str
     sketched: bool
     attribution: str
     vertical_datum: str
     cell_m: float
-    lowest_m: float
-    highest_m: float
+    height_quantiles_m: tuple[float, ...]
     min_zoom: int
     max_zoom: int
     bounds: Bounds
@@ -147,8 +149,7 @@ def meta(
             attribution=terrain.attribution,
             vertical_datum=terrain.vertical_datum,
             cell_m=terrain.cell_m,
-            lowest_m=float(known.min()) if known.size else 0.0,
-            highest_m=float(known.max()) if known.size else 0.0,
+            height_quantiles_m=tuple(np.quantile(known[::7], HEIGHT_SHARES).tolist()) if known.size else (),
             min_zoom=MIN_ZOOM,
             max_zoom=tiles.max_zoom,
             bounds=tiles.bounds,

@@ -41,20 +41,20 @@ class Bounds(Struct, frozen=True, kw_only=True):
 
 
 class FreshnessClass(Struct, frozen=True, kw_only=True):
-    """One step of the legend: looked at less than `below_s` ago (None: never)."""
+    """One step of the legend: last looked at `from_s` ago or longer, up to the next step (None: never)."""
 
-    below_s: float | None
+    from_s: float | None
     rgba: tuple[int, int, int, int]
 
 
 # Teal, sand, orange, purple: apart in lightness and along blue-yellow, so red-green blindness does not merge them.
 FRESHNESS_CLASSES: Final = (
-    FreshnessClass(below_s=600.0, rgba=(27, 158, 158, 110)),
-    FreshnessClass(below_s=1200.0, rgba=(132, 190, 150, 105)),
-    FreshnessClass(below_s=2400.0, rgba=(236, 205, 105, 110)),
-    FreshnessClass(below_s=3600.0, rgba=(224, 130, 20, 125)),
-    FreshnessClass(below_s=math.inf, rgba=(140, 30, 105, 140)),
-    FreshnessClass(below_s=None, rgba=(60, 22, 72, 150)),
+    FreshnessClass(from_s=0.0, rgba=(27, 158, 158, 110)),
+    FreshnessClass(from_s=600.0, rgba=(132, 190, 150, 105)),
+    FreshnessClass(from_s=1200.0, rgba=(236, 205, 105, 110)),
+    FreshnessClass(from_s=2400.0, rgba=(224, 130, 20, 125)),
+    FreshnessClass(from_s=3600.0, rgba=(140, 30, 105, 140)),
+    FreshnessClass(from_s=None, rgba=(60, 22, 72, 150)),
 )
 
 
@@ -194,10 +194,9 @@ class GridPicture:
 
 def freshness_rgba(age_s: NDArray[np.float32]) -> ByteArray:
     """Colours (rows, cols, 4) of "time since last look"; NaN is clear, inf is never."""
-    never = FRESHNESS_CLASSES[-1]
-    limits = [c.below_s for c in FRESHNESS_CLASSES if c.below_s is not None and math.isfinite(c.below_s)]
-    palette = np.array([c.rgba for c in FRESHNESS_CLASSES if c.below_s is not None], np.uint8)
-    rgba = palette[np.searchsorted(limits, age_s, side="right")]
+    *steps, never = FRESHNESS_CLASSES
+    palette = np.array([step.rgba for step in steps], np.uint8)
+    rgba = palette[np.searchsorted([step.from_s or 0.0 for step in steps[1:]], age_s, side="right")]
     rgba[np.isinf(age_s)] = never.rgba
     rgba[np.isnan(age_s)] = 0
     return rgba

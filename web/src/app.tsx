@@ -1,0 +1,221 @@
+/** The screen: gets the area once, follows the present, and gives both to the map and the panels. */
+
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { follow } from './live.ts';
+import { STALE_S } from './limits.ts';
+import { type Look, MapView, type Room } from './map/view.ts';
+import { Alerts } from './panels/Alerts.tsx';
+import { Fleet } from './panels/Fleet.tsx';
+import { Layers } from './panels/Layers.tsx';
+import { Badges, InWords, OldData, Stop } from './panels/Notices.tsx';
+import { TopBar } from './panels/TopBar.tsx';
+import { position } from './format.ts';
+import { Refused, type Session } from './session.ts';
+import type { AlertView, LiveView, Meta } from './wire.ts';
+import { WORDS } from './words.ts';
+
+const KEPT = 'kuntur.look';
+const RETRY_MS = 3000;
+const NARROW_PX = 900;
+
+interface Still {
+  meta: Meta;
+  area: GeoJSON.FeatureCollection;
+}
+
+function firstLook(): Look {
+  const fallback: Look = {
+    theme: 'night',
+    language: navigator.language.startsWith('es') ? 'es' : 'en',
+    shown: { freshness: false, footprints: true, sorties: true, trails: true, zones: true, ground: true },
+    relief3d: false,
+  };
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? '{}') as Partial<Look>;
+    return { ...fallback, ...kept, shown: { ...fallback.shown, ...kept.shown }, relief3d: false };
+  } catch {
+    return fallback;
+  }
+}
+
+/** The part of the map that no panel covers. */
+const room = (): Room =>
+  innerWidth < NARROW_PX ? { top: 76, bottom: 30, left: 20, right: 240 } : { top: 84, bottom: 54, left: 268, right: 352 };
+
+/** Meta and area, asked for until the server answers. */
+function useStill(session: Session): [Still | null, 'refused' | 'unreachable' | null, (area: GeoJSON.FeatureCollection) => void] {
+  const [still, setStill] = useState<Still | null>(null);
+  const [fault, setFault] = useState<'refused' | 'unreachable' | null>(null);
+  useEffect(() => {
+    let timer = 0;
+    const ask = () =>
+      Promise.all([session.meta(), session.area()]).then(
+        ([meta, area]) => {
+          setFault(null);
+          setStill({ meta, area });
+        },
+        (error: unknown) => {
+          setFault(error instanceof Refused ? 'refused' : 'unreachable');
+          if (!(error instanceof Refused)) timer = window.setTimeout(ask, RETRY_MS);
+        },
+      );
+    void ask();
+    return () => clearTimeout(timer);
+  }, []);
+  return [still, fault, (area) => setStill((s) => s && { ...s, area })];
+}
+
+/** The present, whether the link stands, and for how long nothing new has come. */
+function useLive(session: Session): { view: LiveView | null; connected: boolean; ageS: number } {
+  const [view, setView] = useState<LiveView | null>(null);
+  const [connected, setConnected] = useState(true);
+  const [ageS, setAgeS] = useState(0);
+  const newest = useRef({ tNs: 0, atMs: performance.now() });
+  useEffect(() => {
+    const stop = follow(session.token, {
+      onView: (next) => {
+        if (next.t_ns !== newest.current.tNs) newest.current = { tNs: next.t_ns, atMs: performance.now() };
+        setView(next);
+      },
+      onLink: setConnected,
+    });
+    const timer = setInterval(() => setAgeS((performance.now() - newest.current.atMs) / 1000), 1000);
+    return () => {
+      stop();
+      clearInterval(timer);
+    };
+  }, []);
+  return { view, connected, ageS };
+}
+
+/** Acknowledgements shown at once, taken back with words when the server does not confirm. */
+function useAcknowledge(session: Session) {
+  const [pending, setPending] = useState<ReadonlySet<string>>(new Set());
+  const [failed, setFailed] = useState<ReadonlyMap<string, string>>(new Map());
+  const acknowledge = (alert: AlertView) => {
+    setPending((p) => new Set(p).add(alert.id));
+    setFailed((f) => new Map([...f].filter(([id]) => id !== alert.id)));
+    session.acknowledge(alert.id).catch((error: unknown) => {
+      setPending((p) => new Set([...p].filter((id) => id !== alert.id)));
+      setFailed((f) => new Map(f).set(alert.id, error instanceof Error ? error.message : String(error)));
+    });
+  };
+  return { pending, failed, acknowledge };
+}
+
+export function App({ session }: { session: Session }) {
+  const [look, setLook] = useState(firstLook);
+  const [still, fault, setArea] = useStill(session);
+  const words = WORDS[look.language];
+  useEffect(() => {
+    document.documentElement.dataset.theme = look.theme;
+    document.documentElement.lang = look.language;
+    localStorage.setItem(KEPT, JSON.stringify(look));
+  }, [look]);
+  if (fault === 'refused') return <Stop title={words.refused} remedy={words.refusedRemedy} />;
+  if (still === null) {
+    return fault ? <Stop title={words.unreachable} remedy={words.unreachableRemedy} /> : <Stop title={words.connecting} remedy="" />;
+  }
+  return <Screen session={session} still={still} setArea={setArea} look={look} setLook={setLook} />;
+}
+
+interface ScreenProps {
+  session: Session;
+  still: Still;
+  setArea(area: GeoJSON.FeatureCollection): void;
+  look: Look;
+  setLook(change: (look: Look) => Look): void;
+}
+
+function Screen({ session, still, setArea, look, setLook }: ScreenProps) {
+  const { meta, area } = still;
+  const { view, connected, ageS } = useLive(session);
+  const { pending, failed, acknowledge } = useAcknowledge(session);
+  const [chosen, setChosen] = useState<string | null>(null);
+  const [menu, setMenu] = useState(false);
+  const [cursor, setCursor] = useState<[number, number] | null>(null);
+  const holder = useRef<HTMLDivElement>(null);
+  const map = useRef<MapView | null>(null);
+  const [drawable, setDrawable] = useState(true);
+  const words = WORDS[look.language];
+
+  useEffect(() => {
+    try {
+      map.current = new MapView(holder.current!, session, meta, area, look, room(), {
+        onReady: () => (document.documentElement.dataset.map = 'ready'),
+        onAlert: setChosen,
+        onCursor: setCursor,
+      });
+    } catch {
+      setDrawable(false);
+      return;
+    }
+    const resized = () => map.current?.setRoom(room());
+    addEventListener('resize', resized);
+    return () => {
+      removeEventListener('resize', resized);
+      map.current?.remove();
+    };
+  }, []);
+  useEffect(() => map.current?.setLook(look), [look]);
+  useEffect(() => map.current?.setArea(area), [area]);
+  useEffect(() => {
+    if (view) map.current?.update(view);
+  }, [view]);
+  useEffect(() => {
+    if (view?.tasking) session.area().then(setArea, () => undefined);
+  }, [view?.tasking]);
+
+  const old = !connected || ageS > STALE_S;
+  const pick = (alert: AlertView) => {
+    setChosen(alert.id);
+    if (alert.lat_deg !== null && alert.lon_deg !== null) map.current?.flyTo({ lat_deg: alert.lat_deg, lon_deg: alert.lon_deg });
+  };
+  return (
+    <div class={['screen', old ? 'is-old' : '', menu ? 'menu-open' : ''].join(' ')}>
+      {drawable ? <div class="map" ref={holder} /> : <InWords view={view} words={words} language={look.language} />}
+      <TopBar
+        meta={meta}
+        view={view}
+        words={words}
+        language={look.language}
+        night={look.theme === 'night'}
+        onLanguage={() => setLook((l) => ({ ...l, language: l.language === 'en' ? 'es' : 'en' }))}
+        onTheme={() => setLook((l) => ({ ...l, theme: l.theme === 'night' ? 'day' : 'night' }))}
+        onMenu={() => setMenu(!menu)}
+      />
+      {old && <OldData view={view} lost={!connected} ageS={ageS} offsetH={meta.utc_offset_h} words={words} />}
+      <aside class="left">
+        <Fleet aircraft={view?.aircraft ?? []} words={words} language={look.language} onPick={(a) => map.current?.flyTo(a)} />
+        {drawable && (
+          <Layers
+            look={look}
+            classes={meta.freshness_classes}
+            words={words}
+            onShow={(group, on) => setLook((l) => ({ ...l, shown: { ...l.shown, [group]: on } }))}
+            onRelief3d={(relief3d) => setLook((l) => ({ ...l, relief3d }))}
+            onFit={() => map.current?.fit()}
+          />
+        )}
+      </aside>
+      <aside class="right">
+        <Alerts
+          alerts={view?.alerts ?? []}
+          pending={pending}
+          failed={failed}
+          chosen={chosen}
+          offsetH={meta.utc_offset_h}
+          words={words}
+          language={look.language}
+          onPick={pick}
+          onAcknowledge={acknowledge}
+        />
+      </aside>
+      <Badges meta={meta} view={view} words={words} />
+      <footer class="foot quiet">
+        <span class="cursor">{cursor ? position(cursor[1], cursor[0]) : ''}</span>
+        <span>{[...new Set([meta.terrain.attribution, ...meta.attributions])].join(' · ')}</span>
+      </footer>
+    </div>
+  );
+}
