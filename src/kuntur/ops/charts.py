@@ -87,7 +87,8 @@ def promise(marks: Sequence[Mark], achieved: Sequence[tuple[Words, Share]]) -> s
     for k, mark in enumerate(sorted(marks, key=lambda mark: mark.prob)):
         y = 18.0 + 19.0 * k
         parts.append(_line(x(mark.prob), y - 2, x(mark.prob), bottom, f"post {mark.kind}"))
-        side, shift = ("end", -6.0) if mark.prob > 0.5 else ("start", 6.0)
+        # To the right a label crosses no other post: those of smaller numbers stand left, those of larger begin lower.
+        side, shift = ("start", 6.0) if mark.prob < 0.75 else ("end", -6.0)
         words = Words(f"{mark.words.en} {percent(mark.prob)}", f"{mark.words.es} {percent(mark.prob)}")
         parts.append(words.svg(x(mark.prob) + shift, y + 4, f"label {mark.kind}", side))
     for k, (name, count) in enumerate(achieved):
@@ -123,7 +124,8 @@ def distances(summary: LookSummary, ours: str, theirs: str) -> str:
     parts.append(_text(x(0) - 10, top - 14, f"← {theirs}", "label", "end"))
     parts.append(_text(x(0) + 10, top - 14, f"{ours} →", "label"))
     for km in range(int(edges[0] // 1000), int(edges[-1] // 1000) + 1, 2):
-        parts.append(_text(x(1000 * km), bottom + 18, f"{abs(km)} km", "tick", "middle"))
+        open_end = "+" if 1000 * km in (edges[0], edges[-1]) else ""
+        parts.append(_text(x(1000 * km), bottom + 18, f"{abs(km)}{open_end} km", "tick", "middle"))
     if summary.limit_m < -edges[0]:
         parts.append(_line(x(-summary.limit_m), top + 14, x(-summary.limit_m), bottom, "limit"))
         limit = f"{summary.limit_m / 1000:g} km"

@@ -49,9 +49,8 @@ class Record:
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="record")
         self._failed = ""
         self._entries = [ledger.parse_entry(line) for line in data.entries.split(b"\n")[:-1]]
-        self._tree = merkle.Tree(merkle.leaf_hash(line) for line in data.entries.split(b"\n")[:-1])
-        notes, _ = split_notes(data.checkpoints)
-        self._note = notes[-1].decode() if notes else ""
+        self._tree = tree(data)
+        self._note = newest_note(data)
         self._files = {name: (folder / name).open("ab", buffering=0) for name in (ENTRIES, LEAVES, CHECKPOINTS)}
 
     @classmethod
@@ -112,7 +111,7 @@ class Record:
             index=0,
             t_ns=t_ns,
             actor=f"{actor.role}:{actor.id}",
-            purpose=f"{purpose.code}: {purpose.text}" if purpose.text else purpose.code,
+            purpose=_words(purpose),
             action=action,
             subject=subject,
             inputs=dict(inputs or {}),
@@ -215,6 +214,17 @@ def verify(folder: Path, *, outside_note: str | None = None, outside_key: str | 
     return replace(verification, notes=(*verification.notes, *notes))
 
 
+def tree(data: RecordBytes) -> merkle.Tree:
+    """The Merkle tree over a record's entries."""
+    return merkle.Tree(merkle.leaf_hash(line) for line in data.entries.split(b"\n")[:-1])
+
+
+def newest_note(data: RecordBytes) -> str:
+    """The newest checkpoint as it stands in the file; empty when there is none."""
+    notes, _ = split_notes(data.checkpoints)
+    return notes[-1].decode("utf-8", errors="replace") if notes else ""
+
+
 def recover(
     folder: Path, *, t_ns: int, actor: Actor, purpose: Purpose, keys_folder: Path | None = None
 ) -> LogEntry | None:
@@ -247,7 +257,7 @@ def recover(
             index=len(lines),
             t_ns=max(t_ns, verification.last_t_ns or 0),
             actor=f"{actor.role}:{actor.id}",
-            purpose=purpose.code,
+            purpose=_words(purpose),
             action="recover",
             subject=verification.origin,
             inputs={},
@@ -325,6 +335,10 @@ def _create(folder: Path, name: str, key: Ed25519PrivateKey) -> None:
     for file in (ENTRIES, LEAVES, CHECKPOINTS):
         (folder / file).touch()
     _replace(folder / KEY, f"{_verifier_key(origin, key)}\n".encode())
+
+
+def _words(purpose: Purpose) -> str:
+    return f"{purpose.code}: {purpose.text}" if purpose.text else purpose.code
 
 
 def _verifier_key(origin: str, key: Ed25519PrivateKey) -> str:
