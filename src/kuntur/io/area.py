@@ -88,7 +88,8 @@ def load(
         attributions=tuple(dict.fromkeys(text for text in (file.border.attribution, terrain.attribution) if text)),
         input_hashes={toml.name: digest, Path(file.border.file).name: border_digest, **terrain_hashes},
     )
-    require_usable(area)
+    _require_usable(area)
+    _require_our_side(area, whole)
     progress(1.0, "area loaded")
     return area
 
@@ -155,29 +156,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_usable(area: Area) -> None:
-    """Raise for what no later step can work with: voids on the border, bases off the terrain or on the wrong side."""
+def _require_usable(area: Area) -> None:
+    """Raise for what no later step can work with."""
     _require_border(area)
     for base in area.bases:
         _require_base(area, base)
-    flying = {one.base_id for one in area.fleet.aircraft}
-    inward = {
-        base.id: float(lines.inward_offset(area.border.xy_m, area.border.ours, base.x_m, base.y_m)[1][0])
-        for base in area.bases
-    }
-    wrong = [base for base in area.bases if inward[base.id] < 0.0]
-    if wrong:
-        side = "left" if area.border.ours == "right" else "right"
-        remedy = (
-            f'If {area.border.our_country} is on the {side} looking along the file, set [border] ours = "{side}".'
-            if len(wrong) == len(area.bases)
-            else "Move the base to our side."
-        )
-        raise BorderError(
-            f'Base "{wrong[0].id}" lies {-inward[wrong[0].id] / 1000.0:.1f} km on the wrong side of the border '
-            f"({area.border.their_country}).",
-            remedy=remedy,
-        )
     need, cell_m = area.requirement, area.terrain.cell_m
     if need.wave_s > need.duration_s or need.crosser_step_s > need.wave_s:
         raise ConfigError(
@@ -188,8 +171,27 @@ def require_usable(area: Area) -> None:
             f"[requirement]: crosser_cell_m and flight_cell_m must not be below the terrain cell of {cell_m:g} m.",
             remedy="Enlarge them, or make [terrain] cell_m smaller.",
         )
-    if not flying or not area.crossers:
+    if not area.fleet.aircraft or not area.crossers:
         raise ConfigError("The area needs at least one [[aircraft]] and one [[crosser]].", remedy="Add them.")
+
+
+def _require_our_side(area: Area, whole_m: FloatArray) -> None:
+    """Bases must lie on our side of the whole line in the file: beside the end of a part, the side misleads."""
+    border = area.border
+    x = [base.x_m for base in area.bases]
+    y = [base.y_m for base in area.bases]
+    _, inward = lines.inward_offset(whole_m, border.ours, x, y)
+    wrong = [(base, -float(off)) for base, off in zip(area.bases, inward, strict=True) if off < 0.0]
+    if not wrong:
+        return
+    base, distance_m = wrong[0]
+    other = "left" if border.ours == "right" else "right"
+    raise BorderError(
+        f'Base "{base.id}" lies {distance_m / 1000.0:.1f} km on the wrong side of the border ({border.their_country}).',
+        remedy=f'If {border.our_country} is on the {other} looking along the file, set [border] ours = "{other}".'
+        if len(wrong) == len(area.bases)
+        else "Move the base to our side.",
+    )
 
 
 def _require_border(area: Area) -> None:

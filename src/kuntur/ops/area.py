@@ -85,12 +85,12 @@ def check(area: Area) -> Check:
         ("border inside", f"{length_km:.2f} km, {area.border.our_country} on the {area.border.ours}"),
     ]
     for base in area.bases:
-        offset = float(lines.inward_offset(area.border.xy_m, area.border.ours, base.x_m, base.y_m)[1][0])
+        distance = float(np.abs(lines.project(area.border.xy_m, base.x_m, base.y_m)[1]).min())
         density = float(atmosphere.density_altitude_m(base.alt_msl_m, area.weather))
         rows.append(
             (
                 f"base {base.id}",
-                f"{base.alt_msl_m:.0f} m, density altitude {density:.0f} m, {offset / 1000:.1f} km behind the border",
+                f"{base.alt_msl_m:.0f} m, density altitude {density:.0f} m, {distance / 1000:.1f} km from the border",
             )
         )
     rows += [(f"zone {zone.id}", f"{zone.kind}: {zone.name}") for zone in area.zones]
