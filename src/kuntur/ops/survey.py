@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import rioxarray  # noqa: F401  gives xarray its .rio
 import shapely
+import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from msgspec import Struct
@@ -16,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from kuntur.aircraft import path
 from kuntur.errors import TerrainError
-from kuntur.geodesy import grid, lines
+from kuntur.geodesy import frames, grid, heights, lines
 from kuntur.io import rasters
 from kuntur.model.assets import Camera
 from kuntur.model.place import Area, Lattice, Terrain
@@ -104,6 +107,46 @@ def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> 
         base_ids=tuple(base.id for base in area.bases),
         radio_reach=reach,
     )
+
+
+def see(
+    area: Area,
+    *,
+    lat_deg: float,
+    lon_deg: float,
+    height_agl_m: float,
+    target_height_m: float = detection.VISIBLE_HEIGHT_M["person"],
+    max_range_m: float = 10_000.0,
+) -> xr.DataArray:
+    """What is seen from one point: uint8 (y, x) over the terrain, 0 hidden or too far, 1 visible, 2 unknown.
+
+    Coordinates are cell centres in metres of the area's frame; the array carries its CRS (rioxarray). Exact sight lines
+    (`visibility.viewshed.visible`). Raises TerrainError where the point is outside the terrain or over a void.
+    """
+    terrain = area.terrain
+    x_m, y_m = (float(value) for value in frames.to_local(area.frame, lat_deg, lon_deg))
+    alt_msl_m = float(heights.msl_from_agl(terrain, x_m, y_m, height_agl_m))
+    if math.isnan(alt_msl_m):
+        raise TerrainError(
+            f"There is no known ground at {lat_deg:.5f}, {lon_deg:.5f} in the terrain of {area.title}.",
+            remedy="Give a place inside the area that is not a void of its terrain.",
+        )
+    seen = xr.DataArray(
+        viewshed.visible(terrain, x_m, y_m, alt_msl_m, target_height_m=target_height_m, max_range_m=max_range_m),
+        dims=("y", "x"),
+        coords={
+            "y": terrain.north_m - (np.arange(terrain.rows) + 0.5) * terrain.cell_m,
+            "x": terrain.west_m + (np.arange(terrain.cols) + 0.5) * terrain.cell_m,
+        },
+        name="seen",
+        attrs={
+            "flag_values": np.array([0, 1, 2], np.uint8),
+            "flag_meanings": "hidden_or_too_far visible unknown",
+            "terrain": _terrain_words(terrain),
+        },
+    )
+    placed: xr.DataArray = seen.rio.write_crs(area.frame.proj4)
+    return placed
 
 
 def candidate_viewpoints(area: Area) -> NDArray[np.float64]:
@@ -203,6 +246,10 @@ def _radio_reach(area: Area, lattice: Lattice) -> NDArray[np.bool_]:
     return reach
 
 
+def _terrain_words(terrain: Terrain) -> str:
+    return "SKETCHED, not a survey" if terrain.sketched else terrain.product
+
+
 def write_survey(result: Survey, area: Area, folder: Path) -> list[Path]:
     """Write rasters (Cloud Optimized GeoTIFF, local transverse Mercator frame) and pictures (PNG); returns their
     paths."""
@@ -214,7 +261,7 @@ def _write_rasters(result: Survey, area: Area, folder: Path) -> list[Path]:
     terrain, cells = area.terrain, result.lattice
     tags = {
         "area": area.id,
-        "terrain": "SKETCHED, not a survey" if terrain.sketched else terrain.product,
+        "terrain": _terrain_words(terrain),
         "attribution": " · ".join(area.attributions),
         "height_agl_m": f"{area.requirement.height_agl_m:g}",
         "inputs_sha256": msgspec.json.encode(area.input_hashes).decode(),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kuntur import _core
+from kuntur._core import Relief
 from kuntur.model.place import Lattice, Terrain
 from kuntur.units import EARTH_RADIUS_M
 
@@ -26,7 +26,7 @@ def relief(terrain: Terrain) -> Any:
         heights_m = np.array(terrain.heights_m, dtype=np.float32, order="C")
         x0_m = terrain.west_m + 0.5 * terrain.cell_m
         y0_m = terrain.north_m - 0.5 * terrain.cell_m
-        found = _core.Relief(heights_m, terrain.cell_m, x0_m, y0_m)
+        found = Relief(heights_m, terrain.cell_m, x0_m, y0_m)
         _prepared[key] = found
         weakref.finalize(terrain.heights_m, _prepared.pop, key, None)
     return found
