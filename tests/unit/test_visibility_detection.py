@@ -92,6 +92,13 @@ def test_pointing_repeats_itself_and_starts_each_revolution_elsewhere() -> None:
     ]
 
 
+def test_one_search_for_all_targets_reaches_to_the_nearest_range() -> None:
+    search = detection.search_for(CAMERA, ("person", "light_vehicle"), 800.0, Weather())
+    near_m = detection.max_range_m(CAMERA, "person", Weather())
+    assert search == detection.search_pattern(CAMERA, 800.0, near_m)
+    assert search != detection.search_pattern(CAMERA, 800.0, 2.0 * near_m)
+
+
 def test_rate_is_one_look_a_revolution_inside_the_covered_depressions() -> None:
     search = detection.search_pattern(CAMERA, 1000.0, 1500.0)
     inside = 0.5 * (search.least_depression_rad + search.greatest_depression_rad)

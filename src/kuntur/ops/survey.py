@@ -21,7 +21,6 @@ from kuntur.aircraft import path
 from kuntur.errors import TerrainError
 from kuntur.geodesy import frames, grid, heights, lines
 from kuntur.io import rasters
-from kuntur.model.assets import Camera
 from kuntur.model.place import Area, Lattice, Terrain
 from kuntur.ops import maps
 from kuntur.visibility import detection, radio, viewshed
@@ -91,7 +90,9 @@ def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> 
     allowed = corridor & ~_touches(area, lattice, "no_look")
     for k, (t, camera) in enumerate((t, camera) for t in range(len(targets)) for camera in cameras.values()):
         progress(0.05 + 0.45 * k / (len(targets) * len(cameras)), f"{camera.name} for {targets[t]}")
-        np.maximum(rates[t], _rates(area, lattice, viewpoints_m, camera, targets[t]), out=rates[t])
+        search = detection.search_for(camera, targets, need.height_agl_m, area.weather)
+        seen = viewshed.cell_rates(area.terrain, lattice, viewpoints_m, camera, search, targets[t], area.weather)
+        np.maximum(rates[t], seen, out=rates[t])
     rates *= allowed
     sight_count = _sight_count(area, viewpoints_m, progress)
     progress(0.9, "radio")
@@ -204,14 +205,6 @@ def _touches(area: Area, lattice: Lattice, kind: str) -> NDArray[np.bool_]:
         if zone.kind == kind:
             touched |= shapely.intersects(cells, shapely.Polygon(zone.xy_m))
     return touched
-
-
-def _rates(
-    area: Area, lattice: Lattice, viewpoints_m: NDArray[np.float64], camera: Camera, target: detection.Target
-) -> NDArray[np.float32]:
-    reach_m = detection.max_range_m(camera, target, area.weather)
-    search = detection.search_pattern(camera, area.requirement.height_agl_m, reach_m)
-    return viewshed.cell_rates(area.terrain, lattice, viewpoints_m, camera, search, target, area.weather)
 
 
 def _person_range_m(area: Area) -> float:

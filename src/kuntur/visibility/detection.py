@@ -8,7 +8,7 @@ the constants are published ones, the product has not been tried against real cr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Literal
 
 import numpy as np
@@ -150,6 +150,12 @@ def search_pattern(
         least_depression_rad=least,
         greatest_depression_rad=top,
     )
+
+
+def search_for(camera: Camera, targets: Iterable[Target], height_agl_m: float, weather: Weather) -> SearchPattern:
+    """The one search a camera flies for several targets at once: it reaches to the least of their useful ranges."""
+    reach_m = min(max_range_m(camera, target, weather) for target in targets)
+    return search_pattern(camera, height_agl_m, max(reach_m, 1.0))
 
 
 def _band_bottom(lower_edge_rad: float, looks: int) -> float:
