@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,7 +69,15 @@ def test_whole_numbers_stay_exact() -> None:
     assert canonical_json({"t_ns": 1_798_761_600_123_456_789}) == b'{"t_ns":1798761600123456789}'
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", {1: 2}, {"a": {None: 1}}, object()])
+def test_numpy_scalars_are_the_numbers_they_stand_for() -> None:
+    value = {"a": np.float64(0.1), "b": [np.int64(3)], "c": np.bool_(True), "d": np.float32(0.5)}
+    assert canonical_json(value) == b'{"a":0.1,"b":[3],"c":true,"d":0.5}'
+
+
+NO_FORM = [np.array([1.0]), np.float64("inf"), float("nan"), float("inf"), "\ud800", {1: 2}, {"a": {None: 1}}, object()]
+
+
+@pytest.mark.parametrize("value", NO_FORM)
 def test_what_has_no_form_is_refused(value: object) -> None:
     with pytest.raises(RecordError):
         canonical_json(value)

@@ -19,6 +19,7 @@ import math
 from typing import Any
 
 import msgspec
+import numpy as np
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -40,7 +41,7 @@ def canonical_json(value: Any) -> bytes:
     Raises RecordError for what has no such form: NaN, infinities, lone surrogates, keys that are not text.
     """
     try:
-        return _json(msgspec.to_builtins(value)).encode("utf-8")
+        return _json(msgspec.to_builtins(value, enc_hook=_plain)).encode("utf-8")
     except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
         raise RecordError(
             f"This cannot be written into a record: {error}.",
@@ -51,6 +52,13 @@ def canonical_json(value: Any) -> bytes:
 def content_sha256(value: Any) -> str:
     """SHA-256, in hex, of the canonical JSON of `value`."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the Python number it stands for."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} has no canonical form")
 
 
 def _json(value: Any) -> str:
