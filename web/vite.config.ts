@@ -9,7 +9,7 @@ const MAPLIBRE = 'node_modules/maplibre-gl';
 function carryMapLibre(): Plugin {
   return {
     name: 'carry-maplibre',
-    apply: 'build',
+    apply: (_, { command, isSsrBuild }) => command === 'build' && !isSsrBuild,
     generateBundle() {
       for (const name of ['maplibre-gl.mjs', 'maplibre-gl-worker.mjs', 'maplibre-gl.css']) {
         const source = readFileSync(resolve(MAPLIBRE, 'dist', name), 'utf8').replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n');

@@ -27,7 +27,7 @@ function firstLook(): Look {
   const fallback: Look = {
     theme: 'night',
     language: navigator.language.startsWith('es') ? 'es' : 'en',
-    shown: { freshness: false, footprints: true, sorties: true, trails: true, zones: true, ground: true },
+    shown: { freshness: true, footprints: true, sorties: true, trails: true, zones: true, ground: true },
     relief3d: false,
   };
   try {
@@ -43,7 +43,7 @@ const room = (): Room =>
   innerWidth < NARROW_PX ? { top: 76, bottom: 30, left: 20, right: 240 } : { top: 84, bottom: 54, left: 268, right: 352 };
 
 /** Meta and area, asked for until the server answers. */
-function useStill(session: Session): [Still | null, 'refused' | 'unreachable' | null, (area: GeoJSON.FeatureCollection) => void] {
+function useStill(session: Session) {
   const [still, setStill] = useState<Still | null>(null);
   const [fault, setFault] = useState<'refused' | 'unreachable' | null>(null);
   useEffect(() => {
@@ -62,11 +62,16 @@ function useStill(session: Session): [Still | null, 'refused' | 'unreachable' | 
     void ask();
     return () => clearTimeout(timer);
   }, []);
-  return [still, fault, (area) => setStill((s) => s && { ...s, area })];
+  return {
+    still,
+    fault,
+    setArea: (area: GeoJSON.FeatureCollection) => setStill((s) => s && { ...s, area }),
+    onRefused: () => setFault('refused'),
+  };
 }
 
 /** The present, whether the link stands, and for how long nothing new has come. */
-function useLive(session: Session): { view: LiveView | null; connected: boolean; ageS: number } {
+function useLive(session: Session, onRefused: () => void): { view: LiveView | null; connected: boolean; ageS: number } {
   const [view, setView] = useState<LiveView | null>(null);
   const [connected, setConnected] = useState(true);
   const [ageS, setAgeS] = useState(0);
@@ -77,7 +82,11 @@ function useLive(session: Session): { view: LiveView | null; connected: boolean;
         if (next.t_ns !== newest.current.tNs) newest.current = { tNs: next.t_ns, atMs: performance.now() };
         setView(next);
       },
-      onLink: setConnected,
+      onLink: (link) => {
+        setConnected(link);
+        // A socket does not say why it was refused: ask. A restarted server has another token.
+        if (!link) session.meta().catch((error: unknown) => error instanceof Refused && onRefused());
+      },
     });
     const timer = setInterval(() => setAgeS((performance.now() - newest.current.atMs) / 1000), 1000);
     return () => {
@@ -105,7 +114,7 @@ function useAcknowledge(session: Session) {
 
 export function App({ session }: { session: Session }) {
   const [look, setLook] = useState(firstLook);
-  const [still, fault, setArea] = useStill(session);
+  const { still, fault, setArea, onRefused } = useStill(session);
   const words = WORDS[look.language];
   useEffect(() => {
     document.documentElement.dataset.theme = look.theme;
@@ -116,20 +125,21 @@ export function App({ session }: { session: Session }) {
   if (still === null) {
     return fault ? <Stop title={words.unreachable} remedy={words.unreachableRemedy} /> : <Stop title={words.connecting} remedy="" />;
   }
-  return <Screen session={session} still={still} setArea={setArea} look={look} setLook={setLook} />;
+  return <Screen session={session} still={still} setArea={setArea} onRefused={onRefused} look={look} setLook={setLook} />;
 }
 
 interface ScreenProps {
   session: Session;
   still: Still;
   setArea(area: GeoJSON.FeatureCollection): void;
+  onRefused(): void;
   look: Look;
   setLook(change: (look: Look) => Look): void;
 }
 
-function Screen({ session, still, setArea, look, setLook }: ScreenProps) {
+function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenProps) {
   const { meta, area } = still;
-  const { view, connected, ageS } = useLive(session);
+  const { view, connected, ageS } = useLive(session, onRefused);
   const { pending, failed, acknowledge } = useAcknowledge(session);
   const [chosen, setChosen] = useState<string | null>(null);
   const [menu, setMenu] = useState(false);

@@ -4,7 +4,7 @@ import type { Layer } from '@deck.gl/core';
 import { IconLayer, LineLayer, TextLayer } from '@deck.gl/layers';
 import { metres } from '../format.ts';
 import { LOW_BATTERY } from '../limits.ts';
-import type { AircraftView } from '../wire.ts';
+import type { AircraftView, LiveView, LonLat } from '../wire.ts';
 import { ATLAS_CELL, aircraftAtlas } from './icons.ts';
 import { type Side, sides } from './labels.ts';
 import type { Palette } from './palette.ts';
@@ -42,9 +42,9 @@ export class AircraftLayers {
 
   /**
    * Layers for these aircraft. lifted: over 3-D terrain, so positions carry their height. project: degrees to pixels,
-   * to keep labels off each other.
+   * to keep labels off each other and off the tracks.
    */
-  layers(aircraft: AircraftView[], lifted: boolean, project: (at: [number, number]) => { x: number; y: number }): Layer[] {
+  layers({ aircraft, tracks }: LiveView, lifted: boolean, project: (at: LonLat) => { x: number; y: number }): Layer[] {
     const p = this.palette;
     const labels = aircraft.map(label);
     const side = sides(
@@ -53,6 +53,7 @@ export class AircraftLayers {
         width: Math.max(...labels[i]!.split('\n').map((line) => line.length)) * LABEL_PX * 0.6 + 10,
         height: 2 * LINE_PX + 6,
       })),
+      tracks.map((t) => project([t.lon_deg, t.lat_deg])),
     );
     const at = (a: AircraftView): [number, number, number] => [a.lon_deg, a.lat_deg, lifted ? a.alt_msl_m : 0];
     const below = (a: AircraftView): [number, number, number] => [a.lon_deg, a.lat_deg, a.alt_msl_m - (a.height_agl_m ?? 0)];
@@ -75,7 +76,7 @@ export class AircraftLayers {
         getIcon: (a) => a.kind,
         getPosition: at,
         getAngle: (a) => -(a.heading_deg ?? 0),
-        getSize: 34,
+        getSize: 30,
         sizeUnits: 'pixels',
         parameters: ALWAYS,
         pickable: true,

@@ -124,13 +124,13 @@ export function aircraftAtlas(fill: string, edge: string): HTMLCanvasElement {
   const wing = new Path2D(
     'M0 -40 C5 -40 6 -30 6 -22 L6 -10 L42 4 L42 12 L6 8 L5 26 L16 34 L16 40 L0 37 L-16 40 L-16 34 L-5 26 L-6 8 L-42 12 L-42 4 L-6 -10 L-6 -22 C-6 -30 -5 -40 0 -40 Z',
   );
-  const rotor = new Path2D();
-  for (const [x, y] of [[-24, -24], [24, -24], [-24, 24], [24, 24]] as const) {
-    rotor.moveTo(x + 14, y);
-    rotor.arc(x, y, 14, 0, 2 * Math.PI);
+  const rotors = new Path2D();
+  for (const [x, y] of [[-26, -24], [26, -24], [-26, 24], [26, 24]] as const) {
+    rotors.moveTo(x + 13, y);
+    rotors.arc(x, y, 13, 0, 2 * Math.PI);
   }
-  const body = new Path2D('M0 -36 L12 -8 L12 14 L0 22 L-12 14 L-12 -8 Z');
-  const arms = new Path2D('M-24 -24 L24 24 M24 -24 L-24 24');
+  const arms = new Path2D('M-26 -24 L26 24 M26 -24 L-26 24');
+  const body = new Path2D('M0 -34 L11 -6 L9 14 L-9 14 L-11 -6 Z');
 
   const paint = (path: Path2D, width: number) => {
     c.lineWidth = width;
@@ -144,13 +144,12 @@ export function aircraftAtlas(fill: string, edge: string): HTMLCanvasElement {
   paint(wing, 8);
   c.restore();
   c.translate(ATLAS_CELL * 1.5, ATLAS_CELL / 2);
-  c.lineWidth = 14;
-  c.strokeStyle = edge;
-  c.stroke(arms);
-  paint(rotor, 8);
-  c.lineWidth = 6;
-  c.strokeStyle = fill;
-  c.stroke(arms);
-  paint(body, 6);
+  for (const [colour, extra] of [[edge, 8], [fill, 0]] as const) {
+    c.strokeStyle = colour;
+    c.lineWidth = 6 + extra;
+    c.stroke(arms);
+    c.stroke(rotors);
+  }
+  paint(body, 7);
   return canvas;
 }

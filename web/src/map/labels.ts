@@ -25,9 +25,9 @@ function box(s: Sign, side: Side): Box {
 const overlap = (a: Box, b: Box) =>
   Math.max(0, Math.min(a[2], b[2]) - Math.max(a[0], b[0])) * Math.max(0, Math.min(a[3], b[3]) - Math.max(a[1], b[1]));
 
-/** Greedy, in the order given: the first side that hides least of the signs and of the labels already placed. */
-export function sides(signs: Sign[]): Side[] {
-  const taken: Box[] = signs.map((s) => [s.x - SIGN_PX, s.y - SIGN_PX, s.x + SIGN_PX, s.y + SIGN_PX]);
+/** Greedy, in the order given: the first side that hides least of all signs and of the labels already placed. */
+export function sides(signs: Sign[], others: { x: number; y: number }[] = []): Side[] {
+  const taken: Box[] = [...signs, ...others].map((s) => [s.x - SIGN_PX, s.y - SIGN_PX, s.x + SIGN_PX, s.y + SIGN_PX]);
   return signs.map((s) => {
     const hidden = SIDES.map((side) => taken.reduce((sum, b) => sum + overlap(box(s, side), b), 0));
     const best = SIDES[hidden.indexOf(Math.min(...hidden))]!;

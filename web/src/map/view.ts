@@ -110,7 +110,7 @@ export class MapView {
     this.set('footprints', moving.footprints(view));
     this.set('trails', moving.trails(view));
     this.set('tracks', moving.tracks(view, WORDS[this.look.language]));
-    this.overlay.setProps({ layers: this.aircraft.layers(view.aircraft, this.look.relief3d, (at) => this.map.project(at)) });
+    this.overlay.setProps({ layers: this.aircraft.layers(view, this.look.relief3d, (at) => this.map.project(at)) });
     this.mark(view.alerts);
     if (this.look.shown.freshness && performance.now() - this.freshnessAt > FRESHNESS_EVERY_MS) this.refreshFreshness();
   }

@@ -1,0 +1,4 @@
+import './format.ts';
+import './labels.ts';
+import './moving.ts';
+import './words.ts';
