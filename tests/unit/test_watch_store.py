@@ -81,6 +81,20 @@ def test_tracks_alerts_acknowledgements_and_meta(tmp_path: Path) -> None:
         assert store.meta("area") == "tambo" and store.meta("nothing") is None
 
 
+def test_another_process_follows_and_acknowledges(tmp_path: Path) -> None:
+    with WatchStore(tmp_path) as store, WatchStore(tmp_path, read_only=True) as follower:
+        store.append([item(k) for k in range(5)])
+        first = follower.items_after(0, most=3)
+        assert [seq for seq, _ in first] == [1, 2, 3] and first[0][1] == item(0)
+        store.append([item(5)])
+        assert [i for _, i in follower.items_after(3)] == [item(3), item(4), item(5)]
+        store.save_alerts([alert("x")])
+        assert follower.acknowledge(Acknowledgement(alert_id="x", t_ns=9, actor="officer"))
+        assert not follower.acknowledge(Acknowledgement(alert_id="y", t_ns=9, actor="officer"))
+        assert [a.alert_id for a in store.acknowledgements()] == ["x"]
+        store.append([item(6)])
+
+
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with WatchStore(tmp_path):
         with pytest.raises(BusyError, match="Another process is writing"):

@@ -204,6 +204,14 @@ class WatchStore:
         for t_ns, source, kind, payload in rows:
             yield FeedItem(t_ns=t_ns, source=source, kind=kind, payload=payload)
 
+    def items_after(self, seq: int, most: int = 10_000) -> list[tuple[int, FeedItem]]:
+        """The next items of the feed after this sequence number, with theirs: how another process follows a watch."""
+        rows = self._read("SELECT * FROM feed WHERE seq > ? ORDER BY seq LIMIT ?", (seq, most))
+        return [
+            (number, FeedItem(t_ns=t_ns, source=source, kind=kind, payload=payload))
+            for number, t_ns, source, kind, payload in rows
+        ]
+
     def _read(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         try:
             yield from self._db.execute(sql, values)
@@ -292,15 +300,25 @@ class WatchStore:
         return [msgspec.json.decode(body, type=Alert) for (body,) in self._read("SELECT body FROM alerts ORDER BY seq")]
 
     def acknowledge(self, acknowledgement: Acknowledgement) -> bool:
-        """Write down durably that a person has seen to an alert. False when there is no such alert."""
+        """Write down durably that a person has seen to an alert. False when there is no such alert.
+
+        A store opened for reading may acknowledge too: whoever only follows a watch is still answered.
+        """
         a = acknowledgement
         if not list(self._read("SELECT 1 FROM alerts WHERE id = ?", (a.alert_id,))):
             return False
-        with self._transaction("FULL"):
-            self._db.execute(
-                "INSERT INTO acknowledgements (alert_id, t_ns, actor, note) VALUES (?, ?, ?, ?)",
-                (a.alert_id, a.t_ns, a.actor, a.note),
-            )
+        statement = "INSERT INTO acknowledgements (alert_id, t_ns, actor, note) VALUES (?, ?, ?, ?)"
+        values = (a.alert_id, a.t_ns, a.actor, a.note)
+        if not self._read_only:
+            with self._transaction("FULL"):
+                self._db.execute(statement, values)
+            return True
+        try:
+            with contextlib.closing(sqlite3.connect(self.path)) as db, db:
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute(statement, values)
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
         return True
 
     def acknowledgements(self) -> list[Acknowledgement]:
