@@ -19,17 +19,19 @@ def undulation_m(geoid: Geoid, lat_deg: ArrayLike, lon_deg: ArrayLike) -> FloatA
     r = (lat - geoid.south_deg) / geoid.step_deg
     c = np.mod(lon - geoid.west_deg, 360.0) / geoid.step_deg
     r, c = np.broadcast_arrays(r, c)
-    inside = (r >= 0) & (r <= rows - 1) & (c >= 0) & (c <= cols - 1)
+    around = bool(np.isclose(cols * geoid.step_deg, 360.0))  # the last column's neighbour is then the first
+    inside = (r >= 0) & (r <= rows - 1) & ((c <= cols - 1) | around)
     r, c = np.where(inside, r, 0.0), np.where(inside, c, 0.0)
     r0 = np.clip(np.floor(r).astype(int), 0, rows - 2)
-    c0 = np.clip(np.floor(c).astype(int), 0, cols - 2)
+    c0 = np.clip(np.floor(c).astype(int), 0, cols - (1 if around else 2))
+    c1 = (c0 + 1) % cols
     fr, fc = r - r0, c - c0
     n = geoid.undulation_m
     value = (
         (1 - fr) * (1 - fc) * n[r0, c0]
-        + (1 - fr) * fc * n[r0, c0 + 1]
+        + (1 - fr) * fc * n[r0, c1]
         + fr * (1 - fc) * n[r0 + 1, c0]
-        + fr * fc * n[r0 + 1, c0 + 1]
+        + fr * fc * n[r0 + 1, c1]
     )
     return np.where(inside, value, np.nan)
 
