@@ -37,6 +37,7 @@ SERVICE_CEILING_CLIMB_MPS = (
     100 * 0.3048 / 60
 )  # 100 ft/min, the definition of a service ceiling (FAA-H-8083-25C, ch. 11)
 CLIMB_ASSUMED_MPS = 2.0  # where the catalog has no figure: our choice, below every multirotor and wing we list
+WING_DESCENT_MPS = 2.0  # gliding at cruise speed needs about this; ArduPlane's TECS_SINK_MAX allows 5: our choice
 CLIMB_EFFICIENCY = 0.5  # battery to height gained, where no better figure can be derived: our choice
 STALL_MARGIN = 1.2  # slowest flying speed over stall speed: our choice, as V2 in CS 25.107
 BANK_LIMIT_RAD = math.radians(45.0)  # ArduPlane's default ROLL_LIMIT_DEG
@@ -48,7 +49,8 @@ class Budget(Struct, frozen=True, kw_only=True):
 
     endurance_s: usable, after the reserve, rounded down; 0 when it cannot fly. Powers are None where the catalog has no
     battery figure (combustion). airspeed_mps: true, at cruise; min/max are the true airspeeds it can hold.
-    climb_mps: best rate here, also used downwards. climb_surcharge: extra endurance used per metre climbed, in seconds.
+    climb_mps: best rate here; descent_mps: rate down, never less. climb_surcharge: extra endurance used per metre
+    climbed, in seconds.
     """
 
     hover_power_w: float | None
@@ -58,6 +60,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     min_airspeed_mps: float
     max_airspeed_mps: float
     climb_mps: float
+    descent_mps: float
     climb_surcharge_s_per_m: float
     max_alt_msl_m: float
     density_altitude_m: float
@@ -163,6 +166,7 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
         min_airspeed_mps=slowest,
         max_airspeed_mps=fastest,
         climb_mps=climb_mps,
+        descent_mps=max(climb_mps, WING_DESCENT_MPS) if airframe.kind == "fixed_wing" else climb_mps,
         climb_surcharge_s_per_m=_climb_surcharge(airframe, payload_kg, sigma, climb_mps, power),
         max_alt_msl_m=max_alt_msl_m,
         density_altitude_m=density_alt_m,

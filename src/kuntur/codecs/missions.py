@@ -127,13 +127,15 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
     place(TAKEOFF, 0, min(climb_to_m, home + TAKEOFF_HEIGHT_M) if wing else climb_to_m, pitch)
     if wing:
         place(LOITER_TO_ALT, 0, climb_to_m)
-    speed_mps = 0.0
+    speed_mps = owed_s = 0.0
     for leg in legs:
         if abs(leg.speed_mps - speed_mps) > 0.05:
             speed_mps = leg.speed_mps
             items.append(change_speed(speed_mps, wing=wing))
-        circling = wing and leg.hold_s >= SHORTEST_LOITER_S
-        hold_s = float(round(leg.hold_s)) if circling or not wing else 0.0
+        owed_s += leg.hold_s
+        circling = wing and owed_s >= SHORTEST_LOITER_S
+        hold_s = float(round(owed_s)) if circling or not wing else 0.0
+        owed_s -= hold_s
         place(LOITER_TIME if circling else WAYPOINT, leg.to, leg.alt_msl_m, hold_s)
         arrivals.append(
             Arrival(
@@ -173,16 +175,14 @@ class _Leg(Struct, frozen=True):
 
 def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> tuple[list[_Leg], float, float]:
     """The legs with their speeds and waits, when to lift off, and the altitude to climb to over the base."""
-    airframe = aircraft.airframe
     last = len(sortie.t_s) - 1
     altitudes = list(sortie.alt_msl_m)
     altitudes[last] = altitudes[last - 1]
     on_ground = altitudes[0] < base.alt_msl_m + TAKEOFF_HEIGHT_M
     climb_to_m = altitudes[1] if on_ground else altitudes[0]
-    climb_mps = performance.budget(airframe, 0.0, base.alt_msl_m, weather).climb_mps
-    climb_s = (climb_to_m - base.alt_msl_m) / climb_mps
+    climb_s = _vertical_s(aircraft, weather, base.alt_msl_m, climb_to_m)
     lift_off_s = sortie.t_s[0] if on_ground else sortie.t_s[0] - climb_s
-    descent_s = (altitudes[last] - sortie.alt_msl_m[last]) / climb_mps
+    descent_s = _vertical_s(aircraft, weather, altitudes[last], base.alt_msl_m)
     ready_s = lift_off_s + climb_s
     points = list(zip(sortie.x_m, sortie.y_m, altitudes, strict=True))
     points[0] = (sortie.x_m[0], sortie.y_m[0], climb_to_m)
@@ -204,6 +204,13 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
     return legs, lift_off_s, climb_to_m
 
 
+def _vertical_s(aircraft: Aircraft, weather: Weather, from_msl_m: float, to_msl_m: float) -> float:
+    """Seconds to climb or sink from one altitude to the other, by the rate in the middle."""
+    budget = performance.budget(aircraft.airframe, 0.0, (from_msl_m + to_msl_m) / 2.0, weather)
+    rate = budget.climb_mps if to_msl_m > from_msl_m else budget.descent_mps
+    return abs(to_msl_m - from_msl_m) / rate
+
+
 def _speed(
     sortie: Sortie,
     k: int,
@@ -218,12 +225,12 @@ def _speed(
     budget = performance.budget(aircraft.airframe, 0.0, alt_msl_m, weather)
     distance = math.hypot(dx, dy)
     if distance < 1.0:
-        return budget.airspeed_mps, max(time_s - abs(dz) / budget.climb_mps, 0.0)
+        return budget.airspeed_mps, max(time_s - _vertical_s(aircraft, weather, alt_msl_m - dz, alt_msl_m), 0.0)
     wanted = airspeed_for(distance / max(time_s, 1e-3), dx, dy, weather)
     if wanted > budget.max_airspeed_mps * _SPEED_TOLERANCE:
         raise InfeasibleError(
-            f"Sortie {sortie.id}: the leg to point {k} needs {wanted:.1f} m/s airspeed, {aircraft.name} has "
-            f"{budget.max_airspeed_mps:.1f} m/s at {alt_msl_m:.0f} m.",
+            f"Sortie {sortie.id}: {distance:.0f} m to point {k} in {time_s:.0f} s (climbs taken off) is more than the "
+            f"{budget.max_airspeed_mps:.1f} m/s airspeed of {aircraft.name} at {alt_msl_m:.0f} m.",
             remedy="Plan again with the weather of tonight.",
         )
     airspeed = min(max(wanted, budget.min_airspeed_mps), budget.max_airspeed_mps)

@@ -65,8 +65,8 @@ class Autopilot:
     """One aircraft, from first heartbeat to landing.
 
     `state` is the newest known state, `home` (lat_deg, lon_deg, alt_msl_m) its home, `heard_s` the monotonic time it
-    was last heard, `texts` its newest words. feed gets every frame; on_reached(wire item, t_ns) every mission item it is
-    done with. now_ns is the clock flown by; speed how fast that runs against wall time.
+    was last heard, `texts` its newest words. feed gets every frame, on_position every new position, on_reached(wire
+    item, t_ns) every mission item it is done with. now_ns is the clock flown by, speed how fast that runs.
     """
 
     def __init__(self, aircraft: Aircraft, terrain: Terrain, *, now_ns: Callable[[], int], speed: float = 1.0) -> None:
@@ -76,6 +76,7 @@ class Autopilot:
         self.heard_s = 0.0
         self.texts: deque[str] = deque(maxlen=20)
         self.feed: Feed = _ignore
+        self.on_position: Callable[[PlatformState], None] = _ignore
         self.on_reached: Callable[[int, int], None] = _ignore_item
         self.terrain_unanswered = 0
         self._terrain = terrain
@@ -194,6 +195,8 @@ class Autopilot:
         elif self._mission_inbox is not None and getattr(said, "mission_type", None) == _MISSION:
             self._mission_inbox.put_nowait(said)
         self.state = mavlink.update(said, self.state, t_ns=self._t_ns, aircraft_id=self.aircraft.id)
+        if kind == dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT and self.state is not None:
+            self.on_position(self.state)
         for wanted, future in self._waiting:
             if not future.done() and wanted(said):
                 future.set_result(said)
@@ -399,10 +402,16 @@ class Autopilot:
                 if time.monotonic() > until_s:
                     raise
                 await asyncio.sleep(0.5)
-        if not self.wing:
+        if self.wing:
+            return
+        try:
             await self._command(dialect.MAV_CMD_MISSION_START)
             if not await self._until(lambda: self._mode == "AUTO", 5.0):
                 raise LinkError(f"{self.aircraft.name} armed but stays in {self._mode}.{self._last_words()}")
+        except LinkError:
+            with contextlib.suppress(LinkError):  # refused when it did take off after all
+                await self._command(dialect.MAV_CMD_COMPONENT_ARM_DISARM, 0.0)
+            raise
 
     def _check_leave(self, permit: Permit, entry: LogEntry) -> None:
         subject = self.aircraft.id
@@ -439,12 +448,18 @@ class Autopilot:
         await self._command(dialect.MAV_CMD_DO_CHANGE_SPEED, kind, speed_mps, -1.0, tries=2)
 
     async def _until(self, true: Callable[[], bool], timeout_s: float) -> bool:
-        until_s = time.monotonic() + timeout_s
-        while not true():
-            if time.monotonic() > until_s:
-                return False
-            await asyncio.sleep(0.02)
-        return True
+        """Wait until the aircraft's messages have made something true; False when they have not in time."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        entry = (lambda _said: true(), future)
+        self._waiting.append(entry)
+        try:
+            if not true():
+                await asyncio.wait_for(future, timeout_s)
+            return True
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.remove(entry)
 
 
 def _is_item(said: Any, seq: int) -> bool:
@@ -456,7 +471,7 @@ def _is_parameter(said: Any, name: str) -> bool:
     return bool(said.get_msgId() == dialect.MAVLINK_MSG_ID_PARAM_VALUE and said.param_id == name)
 
 
-def _ignore(_item: FeedItem) -> None:
+def _ignore(_item: object) -> None:
     """Nobody listens."""
 
 

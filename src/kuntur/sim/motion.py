@@ -76,10 +76,8 @@ class Body:
 
     def _vertical(self, wanted_mps: float) -> float:
         """Climb rate allowed: limited, and none above the ceiling."""
-        limit = self.budget.climb_mps
-        if self.alt_msl_m >= self.budget.max_alt_msl_m and wanted_mps > 0.0:
-            return 0.0
-        return min(max(wanted_mps, -limit), limit)
+        highest = 0.0 if self.alt_msl_m >= self.budget.max_alt_msl_m else self.budget.climb_mps
+        return min(max(wanted_mps, -self.budget.descent_mps), highest)
 
 
 class Motion(Protocol):
@@ -121,7 +119,7 @@ class Multirotor:
         if math.hypot(target[0] - body.x_m, target[1] - body.y_m) > ARRIVED_M:
             self._move(dt_s, (target[0], target[1], body.alt_msl_m), body.budget.airspeed_mps, stop_there=True)
             return False
-        return self._move(dt_s, target, 0.0, stop_there=True)
+        return self.climb_to(dt_s, target)
 
     def _move(self, dt_s: float, end: Point, speed_mps: float, stop_there: bool) -> bool:
         body = self.body
