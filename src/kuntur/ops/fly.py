@@ -33,7 +33,7 @@ from kuntur.units import nanoseconds
 
 PERMIT_BEFORE_S = 3600.0  # a permit is asked for when the mission goes up, which may be long before the launch
 PERMIT_AFTER_S = 900.0
-LAUNCH_LEAD_S = 0.1  # wall seconds that arming takes
+LAUNCH_LEAD_S = 0.02  # wall seconds that arming takes (measured on loopback)
 LINK_TIMEOUT_S = 30.0  # without our heartbeat the aircraft comes home
 HOME_OFF_M, HOME_OFF_ALT_M = 150.0, 40.0  # how far its own home may be from our base
 
@@ -78,8 +78,8 @@ async def fly(
 ) -> FlightLog:
     """Fly every sortie of `tasking` at its time; returns when the last aircraft is down, lost, or was not flown.
 
-    links: by aircraft id, connected. feed gets every frame heard; alert is told of lost aircraft. Cancelled, or unable to
-    write the record, it calls all aircraft home before it ends.
+    links: by aircraft id, connected. feed gets every frame heard; alert is told of lost aircraft. Cancelled, or unable
+    to write the record, it calls all aircraft home before it ends.
     """
     for link in links.values():
         link.feed = feed
