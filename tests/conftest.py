@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from kuntur.io import area
+from kuntur.model.place import Area
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
@@ -20,6 +23,18 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the real survey data is not here: no folder ../shared/data beside the repository")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of this test run's own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def tambo_quemado(cache_folder: Path) -> Area:
+    """The embedded area, its sketch drawn once in a test run (about 6 s)."""
+    return area.load("tambo_quemado", cache_folder=cache_folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
