@@ -1,0 +1,120 @@
+"""The room's only door to the compiled core: arrays in, arrays out, with types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kuntur import _core
+
+FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+
+
+def arcs(arc_start: IntArray, arc_to: IntArray, arc_tau: IntArray, starts: IntArray) -> Any:
+    """A `CrosserArcs`: .cells, .mids (mid-arc states), .longest (largest tau)."""
+    return _core.CrosserArcs(arc_start, arc_to, arc_tau, starts)
+
+
+def pieces(start: NDArray[np.int64], cell: IntArray, factor: SingleArray, cells: int) -> Any:
+    """`SeenPieces`: the cells that each flown piece sees in one step, and the survival factor there."""
+    return _core.SeenPieces(start, cell, factor, cells)
+
+
+def backward_wave(
+    graph: Any,
+    seen: Any,
+    plan: IntArray,
+    sigma: FloatArray,
+    value_next: SingleArray,
+    mid_next: SingleArray,
+    out_next: float,
+    threads: int,
+) -> tuple[SingleArray, SingleArray, float, SingleArray]:
+    """Value of cells, of mid-arc states, of being outside, and the last by column; plan (columns, aircraft, steps)."""
+    result: tuple[SingleArray, SingleArray, float, SingleArray] = _core.backward_wave(
+        graph, seen, plan, sigma, value_next, mid_next, out_next, threads
+    )
+    return result
+
+
+def forward_wave(
+    graph: Any,
+    seen: Any,
+    plan: IntArray,
+    sigma: FloatArray,
+    value_next: SingleArray,
+    mid_next: SingleArray,
+    out_next: float,
+    state: IntArray,
+    mass: FloatArray,
+    out_mass: float,
+    temperature: float,
+    waves_after: int,
+    follow: bool,
+    threads: int,
+) -> tuple[FloatArray, FloatArray, float, SingleArray]:
+    """Survival by column, next masses (cells, then mid-arc), mass still outside, flow (steps, cells)."""
+    result: tuple[FloatArray, FloatArray, float, SingleArray] = _core.forward_wave(
+        graph,
+        seen,
+        plan,
+        sigma,
+        value_next,
+        mid_next,
+        out_next,
+        state,
+        mass,
+        out_mass,
+        temperature,
+        waves_after,
+        follow,
+        threads,
+    )
+    return result
+
+
+def mixture_exposure(seen: Any, plan: IntArray, weight: FloatArray, threads: int) -> SingleArray:
+    """Weighted exposure (waves * steps, cells); plan (waves, columns, aircraft, steps), weight (waves, columns)."""
+    result: SingleArray = _core.mixture_exposure(seen, plan, weight, threads)
+    return result
+
+
+def cheapest_routes(graph: Any, cost: SingleArray, group: IntArray, window: IntArray) -> tuple[FloatArray, IntArray]:
+    """Least cost and route for each group of start cells and each window of start steps, windows running fastest."""
+    result: tuple[FloatArray, IntArray] = _core.cheapest_routes(graph, cost, group, window)
+    return result
+
+
+def route_exposure(seen: Any, plan: IntArray, route: IntArray, threads: int) -> FloatArray:
+    """Exposure (routes, waves, columns) of fixed routes (routes, waves * steps)."""
+    result: FloatArray = _core.route_exposure(seen, plan, route, threads)
+    return result
+
+
+def piece_worth(seen: Any, flow: SingleArray, first: int, last: int, additive: bool, threads: int) -> SingleArray:
+    """(steps, last - first): sum over cells of flow * (1 - factor), or of flow * exposure when additive."""
+    result: SingleArray = _core.piece_worth(seen, flow, first, last, additive, threads)
+    return result
+
+
+def best_path(
+    arc_start: IntArray,
+    arc_to: IntArray,
+    arc_steps: IntArray,
+    arc_piece: IntArray,
+    arc_price: FloatArray,
+    worth: SingleArray,
+    start: int,
+    from_step: int,
+    end: int,
+    to_step: int,
+) -> tuple[float, IntArray]:
+    """Greatest worth of a path on a flight lattice and its arcs; -inf and none if the end cannot be reached in time."""
+    result: tuple[float, IntArray] = _core.best_path(
+        arc_start, arc_to, arc_steps, arc_piece, arc_price, worth, start, from_step, end, to_step
+    )
+    return result

@@ -1,0 +1,189 @@
+"""What a flown track shows of each crosser cell in each step: survival factors exp(-exposure), rounded up.
+
+A track is cut into pieces of one step. A piece is looked at from the ends of every stretch of at most `spacing_m` that
+it touches, and the least rate of those viewpoints counts for the whole step. `visibility.viewshed.cell_rates` gives the
+rate of a viewpoint: the worst terrain cell inside the crosser's cell, rounded down. So a piece may over-claim only by
+what hides between two neighbouring viewpoints; the audit halves the spacing and all steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kuntur.model.assets import Aircraft
+from kuntur.model.place import Area
+from kuntur.patrol import _kernels
+from kuntur.patrol.crossers import CrosserGraph
+from kuntur.visibility import detection, viewshed
+
+FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
+IntArray = NDArray[np.int32]
+Progress = Callable[[float, str], None]
+
+LEAST_FACTOR: Final = 1e-20  # a step is never taken to leave less: keeps the kernel's floats far from their smallest
+_BATCH: Final = 256
+
+
+class Track(Struct, frozen=True, kw_only=True, eq=False):
+    """A path in time: t_s (n,) rising from a multiple of the step, xyz_m (n, 3)."""
+
+    t_s: FloatArray
+    xyz_m: FloatArray
+
+
+class Pieces(Struct, frozen=True, kw_only=True, eq=False):
+    """Pieces of all tracks of one aircraft. Track i has pieces first[i] .. first[i + 1] - 1, one a step.
+
+    viewpoints_m (v, 3); piece p is looked at from views[view_start[p] : view_start[p + 1]].
+    """
+
+    first: IntArray
+    viewpoints_m: FloatArray
+    view_start: IntArray
+    views: IntArray
+
+
+def cut(tracks: list[Track], step_s: float, spacing_m: float) -> Pieces:
+    """Pieces of one step of each track; equal viewpoints are shared, also those of a leg flown both ways."""
+    numbers: dict[tuple[float, float, float], int] = {}
+    first, view_start, views = [0], [0], []
+    for track in tracks:
+        steps = max(1, round((track.t_s[-1] - track.t_s[0]) / step_s))
+        for k in range(steps):
+            begin = track.t_s[0] + k * step_s
+            views.extend(sorted(_looks(track, begin, begin + step_s, spacing_m, numbers)))
+            view_start.append(len(views))
+        first.append(first[-1] + steps)
+    return Pieces(
+        first=np.array(first, np.int32),
+        viewpoints_m=np.array(list(numbers), float).reshape(-1, 3),
+        view_start=np.array(view_start, np.int32),
+        views=np.array(views, np.int32),
+    )
+
+
+def _looks(
+    track: Track, begin_s: float, end_s: float, spacing_m: float, numbers: dict[tuple[float, float, float], int]
+) -> set[int]:
+    """Viewpoints that bracket every leg of the track touched between two times."""
+    found = set()
+    for i in range(len(track.t_s) - 1):
+        t0, t1 = track.t_s[i], track.t_s[i + 1]
+        if t1 <= begin_s + 1e-6 or t0 >= end_s - 1e-6:
+            continue
+        a, b = track.xyz_m[i], track.xyz_m[i + 1]
+        parts = max(1, math.ceil(float(np.linalg.norm(b - a)) / spacing_m - 1e-9))
+        low = math.floor(max(0.0, (begin_s - t0) / (t1 - t0)) * parts + 1e-6)
+        high = math.ceil(min(1.0, (end_s - t0) / (t1 - t0)) * parts - 1e-6)
+        for j in range(low, max(high, low + 1) + 1 if parts else low + 1):
+            point = a + (b - a) * (min(j, parts) / parts)
+            key = (round(float(point[0]), 1), round(float(point[1]), 1), round(float(point[2]), 1))
+            found.add(numbers.setdefault(key, len(numbers)))
+    return found
+
+
+def rates(
+    area: Area, aircraft: Aircraft, graph: CrosserGraph, pieces: Pieces, progress: Progress = lambda *_: None
+) -> tuple[NDArray[np.int64], IntArray, FloatArray]:
+    """Least rate in 1/s over each piece's viewpoints, as (start, cell, rate_hz) of the cells with a rate above 0.
+
+    start: (pieces + 1,) int64; cell numbers of the graph, rising within a piece.
+    """
+    inside = graph.index >= 0
+    search = detection.search_for(
+        aircraft.camera, {c.target for c in area.crossers}, area.requirement.height_agl_m, area.weather
+    )
+    seen: list[tuple[IntArray, SingleArray]] = []
+    for begin in range(0, len(pieces.viewpoints_m), _BATCH):
+        table = viewshed.cell_rates(
+            area.terrain,
+            graph.cells,
+            pieces.viewpoints_m[begin : begin + _BATCH],
+            aircraft.camera,
+            search,
+            graph.crosser.target,
+            area.weather,
+        )[:, inside]
+        for row in table:
+            cell = np.flatnonzero(row).astype(np.int32)
+            seen.append((cell, row[cell]))
+        progress(min(1.0, (begin + _BATCH) / len(pieces.viewpoints_m)), f"what {aircraft.name} sees")
+    starts, cells, values = [0], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
+    for p in range(len(pieces.view_start) - 1):
+        cell, least = _least(seen, pieces.views[pieces.view_start[p] : pieces.view_start[p + 1]])
+        cells.append(cell)
+        values.append(least)
+        starts.append(starts[-1] + len(cell))
+    return np.array(starts, np.int64), np.concatenate(cells), np.concatenate(values).astype(np.float64)
+
+
+def _least(seen: list[tuple[IntArray, SingleArray]], views: IntArray) -> tuple[IntArray, SingleArray]:
+    """Cells that all these viewpoints see, and the least rate."""
+    cell, least = seen[views[0]]
+    for view in views[1:]:
+        others, rate = seen[view]
+        if len(others) == 0:
+            return others, rate
+        at = np.minimum(np.searchsorted(others, cell), len(others) - 1)
+        both = others[at] == cell
+        cell, least = cell[both], np.minimum(least[both], rate[at[both]])
+    return cell, least
+
+
+def factors(rate_hz: FloatArray, step_s: float) -> SingleArray:
+    """exp(-rate * step) in float32, rounded up, never above 1."""
+    exact = np.maximum(np.exp(-rate_hz * step_s) * (1.0 + 1e-15), LEAST_FACTOR)
+    near = exact.astype(np.float32)
+    return np.minimum(np.where(near < exact, np.nextafter(near, np.float32(2.0)), near), np.float32(1.0))
+
+
+class View(Struct, frozen=True, kw_only=True, eq=False):
+    """One crosser class before all aircraft: its graph, the kernel's handles, and where each aircraft's pieces begin.
+
+    offsets: (aircraft + 1,) int32. start (pieces + 1,), cell, factor: what each piece sees. A plan is repeated
+    `graph.divisions` times along its steps for this class.
+    """
+
+    graph: CrosserGraph
+    arcs: Any
+    seen: Any
+    offsets: IntArray
+    start: NDArray[np.int64]
+    cell: IntArray
+    factor: SingleArray
+
+
+def view(
+    area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: list[Pieces], progress: Progress = lambda *_: None
+) -> View:
+    """Rates of every aircraft's pieces on one graph, as the kernels want them."""
+    starts, cells, values, offsets = [np.zeros(1, np.int64)], [], [], [0]
+    for k, (aircraft, pieces) in enumerate(zip(fleet, cuts, strict=True)):
+        start, cell, rate_hz = rates(
+            area,
+            aircraft,
+            graph,
+            pieces,
+            lambda f, w, k=k: progress((k + f) / len(fleet), w),  # type: ignore[misc]
+        )
+        starts.append(start[1:] + starts[-1][-1])
+        cells.append(cell)
+        values.append(factors(rate_hz, graph.step_s))
+        offsets.append(offsets[-1] + len(start) - 1)
+    start, cell, factor = np.concatenate(starts), np.concatenate(cells), np.concatenate(values)
+    return View(
+        graph=graph,
+        arcs=_kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts),
+        seen=_kernels.pieces(start, cell, factor, graph.count),
+        offsets=np.array(offsets, np.int32),
+        start=start,
+        cell=cell,
+        factor=factor,
+    )

@@ -1,0 +1,540 @@
+"""What can be flown: a terrain-safe lattice for each aircraft, the rota of its night, and segments between hubs.
+
+Nodes are the centres of `flight_cell_m` cells on our side, `height_agl_m` above the highest ground of their cell; each
+aircraft of the fleet has its own layer, `LAYER_M` above the one before, so columns are deconflicted by construction.
+A leg between neighbours is kept if it clears the ground in a corridor, stays on our side, outside no-fly zones and
+within radio reach of a base; where the straight line is too low the aircraft changes height over the node first.
+Times are rounded up to whole steps; an aircraft that is early circles over the node. Energy is rounded up and counted
+in seconds of endurance at the highest (thinnest) node of that aircraft, after the reserve of `aircraft.performance`.
+
+The night's rota says for each wave whether an aircraft is on the ground, takes off, stays up or lands; where it stays
+up across a wave's boundary it is over its *hub*, which the crosser is taken to know. Any segments of successive waves
+join, because hubs are fixed; the energy of a sortie is at most the sum of its segments' shares.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Final, Literal
+
+import numpy as np
+import shapely
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kuntur.aircraft import path, performance
+from kuntur.errors import InfeasibleError
+from kuntur.geodesy import grid, lines
+from kuntur.model.assets import Aircraft, Base
+from kuntur.model.place import Area, Lattice
+from kuntur.model.plans import Segment
+from kuntur.visibility import radio
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int32]
+BoolArray = NDArray[np.bool_]
+
+LAYER_M: Final = 60.0  # vertical separation between aircraft: our choice, twice the 30 m height error allowed to each
+CORRIDOR_M: Final = 150.0  # a leg must be clear of all ground this far to either side: our choice
+LEG_CLEARANCE_SHARE: Final = 0.5  # of height_agl_m, kept over the highest ground of a leg's corridor: our choice
+SAMPLE_M: Final = 100.0  # legs are looked at this often for border, zones and radio
+BASE_LINKS: Final = 6  # nodes nearest to a base that it is joined to
+
+
+class Relief(Struct, frozen=True, kw_only=True, eq=False):
+    """The flight lattice before any aircraft: node xy, lowest safe node altitude, and neighbour legs.
+
+    xy_m (n, 2), ground_m (n,) highest ground of the cell, legs (m, 2) node numbers, leg_low_m (m,): the lowest altitude
+    over the whole leg's corridor that is clear; leg_straight_m (m,): clearance of the straight line between nodes at
+    height_agl_m above their ground.
+    """
+
+    xy_m: FloatArray
+    ground_m: FloatArray
+    inward_m: FloatArray
+    chainage_m: FloatArray
+    legs: IntArray
+    leg_low_m: FloatArray
+    leg_straight_m: FloatArray
+
+
+class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
+    """One aircraft's lattice. Node n is its base, on the ground. Arc a leaves its node for arc_to[a] in arc_steps[a].
+
+    node_m (n + 1, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
+    start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. arc_seen: False on the way from or
+    to the base's pad, where the camera is not counted. usable_s: endurance after the reserve.
+    """
+
+    aircraft: Aircraft
+    base: Base
+    step_s: float
+    node_m: FloatArray
+    inward_m: FloatArray
+    chainage_m: FloatArray
+    arc_start: IntArray
+    arc_from: IntArray
+    arc_to: IntArray
+    arc_steps: IntArray
+    arc_use_s: FloatArray
+    arc_seen: BoolArray
+    vertex_start: IntArray
+    vertex_t_s: FloatArray
+    vertex_m: FloatArray
+    usable_s: float
+    power_w: float | None
+
+    @property
+    def base_node(self) -> int:
+        return len(self.node_m) - 1
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """What one aircraft does in one wave: from node `start` at step `from_step` to node `end` at step `to_step`.
+
+    start or end is the base node when it takes off or lands inside the wave; a stage on the ground has kind "ground".
+    use_cap_s: endurance it may use, so that the sortie's sum stays within what the aircraft has.
+    """
+
+    kind: Literal["ground", "fly"]
+    start: int
+    from_step: int
+    end: int
+    to_step: int
+    use_cap_s: float
+
+
+def relief(area: Area) -> Relief:
+    """The nodes and legs that ground, border and lattice allow to any aircraft. InfeasibleError when there are none."""
+    need = area.requirement
+    border = area.border
+    far_m = need.depth_m + need.flight_cell_m
+    cells = _cells(area, far_m)
+    x_m, y_m = cells.centres()
+    gx, gy = np.meshgrid(x_m, y_m)
+    chainage, inward = lines.inward_offset(border.xy_m, border.ours, gx, gy)
+    length_m = float(lines.chainages(border.xy_m)[-1])
+    ground = grid.blocks(area.terrain, cells).max(axis=2).astype(np.float64)  # NaN where a void hides a peak
+    wanted = (inward > 0.0) & (inward <= far_m) & (chainage > 0.0) & (chainage < length_m)
+    for base in area.bases:
+        _, base_m = lines.inward_offset(border.xy_m, border.ours, base.x_m, base.y_m)
+        way = np.hypot(gx - base.x_m, gy - base.y_m) <= max(float(base_m[0]) - need.depth_m, 2.0 * need.flight_cell_m)
+        wanted |= way & (inward > 0.0)
+    kept = wanted & ~np.isnan(ground)
+    number = np.full(kept.shape, -1, np.int32)
+    number[kept] = np.arange(int(kept.sum()))
+    xy = np.stack([gx[kept], gy[kept]], axis=-1)
+    if len(xy) == 0:
+        raise InfeasibleError(
+            "No flight node lies behind the border: the terrain there is void or too small.",
+            remedy="Add terrain on our side, or lower [requirement] flight_cell_m.",
+        )
+    pairs = []
+    for dr, dc in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here = number[: cells.rows - dr, max(0, -dc) : cells.cols - max(0, dc)]
+        there = number[dr:, max(0, dc) : cells.cols + min(0, dc)]
+        both = (here >= 0) & (there >= 0)
+        pairs.append(np.stack([here[both], there[both]], axis=-1))
+    legs = np.concatenate(pairs)
+    low, straight = np.full(len(legs), np.nan), np.full(len(legs), np.nan)
+    for i, (a, b) in enumerate(legs):
+        ends = np.array([[*xy[a], ground[kept][a]], [*xy[b], ground[kept][b]]])
+        top = float(ends[:, 2].max())
+        level = ends.copy()
+        level[:, 2] = top
+        low[i] = top - float(path.clearance_m(area.terrain, level, CORRIDOR_M)[0])
+        straight[i] = float(path.clearance_m(area.terrain, ends, CORRIDOR_M)[0])
+    return Relief(
+        xy_m=xy,
+        ground_m=ground[kept],
+        inward_m=inward[kept],
+        chainage_m=chainage[kept],
+        legs=legs,
+        leg_low_m=low,
+        leg_straight_m=straight,
+    )
+
+
+def _cells(area: Area, far_m: float) -> Lattice:
+    points = np.concatenate([area.border.xy_m, [[b.x_m, b.y_m] for b in area.bases]])
+    low, high = points.min(axis=0) - far_m, points.max(axis=0) + far_m
+    return grid.lattice(
+        area.terrain, area.requirement.flight_cell_m, (float(low[0]), float(low[1]), float(high[0]), float(high[1]))
+    )
+
+
+def margin_m(airspeed_mps: float) -> float:
+    """How far an aircraft keeps from border and no-fly zones: its turn radius and 100 m of navigation error."""
+    return 100.0 + performance.turn_radius_m(airspeed_mps)
+
+
+def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: float) -> FlightNet:
+    """The lattice of one aircraft. InfeasibleError names what binds: ceiling, wind, zones, radio or the way out."""
+    base = next(b for b in area.bases if b.id == aircraft.base_id)
+    payload_kg = aircraft.camera.mass_kg or 0.0
+    need = area.requirement
+    alt = ground.ground_m + need.height_agl_m + layer * LAYER_M
+    at_base = performance.budget(aircraft.airframe, payload_kg, base.alt_msl_m, area.weather)
+    if not at_base.can_fly:
+        raise _cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
+    flyable = alt <= at_base.max_alt_msl_m
+    if not flyable.any():
+        raise _cannot(
+            aircraft,
+            f"cannot fly above the strip: it reaches {at_base.max_alt_msl_m:.0f} m, "
+            f"the lowest node is at {alt.min():.0f} m",
+        )
+    keep_m = margin_m(at_base.max_airspeed_mps if aircraft.airframe.kind == "fixed_wing" else at_base.airspeed_mps)
+    allowed = flyable & (ground.inward_m >= keep_m) & _outside_zones(area, ground.xy_m, alt, keep_m)
+    points = np.column_stack([ground.xy_m, alt])
+    if need.radio_required:
+        linked = _linked(area, points, aircraft)
+        if not (allowed & linked).any():
+            raise _cannot(aircraft, f"has no radio link ({aircraft.radio.name}) to any base from any flight node")
+        allowed &= linked
+    ways = _ways(area, ground, aircraft, alt, allowed, keep_m)
+    ways += _base_ways(area, base, points, allowed)
+    reached = _reachable(ways, len(points), len(points))
+    ways = [w for w in ways if reached[w[0]] and reached[w[1]]]
+    if not any(ground.inward_m[i] <= need.depth_m for i in np.flatnonzero(reached[:-1])):
+        raise _cannot(
+            aircraft,
+            f"cannot reach the strip behind the border from {base.name}: height, zones or radio cut the way off",
+        )
+    return _build(area, aircraft, base, points, ground, ways, step_s)
+
+
+def _cannot(aircraft: Aircraft, why: str) -> InfeasibleError:
+    return InfeasibleError(
+        f"{aircraft.name} ({aircraft.airframe.name}) {why}.",
+        remedy="Change its base, airframe or payload in [[aircraft]], or [requirement] height_agl_m or radio_required.",
+    )
+
+
+def _outside_zones(area: Area, xy_m: FloatArray, alt_m: FloatArray, keep_m: float) -> BoolArray:
+    free = np.ones(len(xy_m), bool)
+    for zone in area.zones:
+        if zone.kind != "no_fly":
+            continue
+        ring = shapely.buffer(shapely.Polygon(zone.xy_m), keep_m)
+        inside = shapely.contains_xy(ring, xy_m[:, 0], xy_m[:, 1])
+        above = np.zeros(len(xy_m), bool) if zone.ceiling_msl_m is None else alt_m > zone.ceiling_msl_m + LAYER_M
+        below = np.zeros(len(xy_m), bool) if zone.floor_msl_m is None else alt_m < zone.floor_msl_m - LAYER_M
+        free &= ~inside | above | below
+    return free
+
+
+def _linked(area: Area, points_m: FloatArray, aircraft: Aircraft) -> BoolArray:
+    linked = np.zeros(len(points_m), bool)
+    for base in area.bases:
+        mast = np.array([[base.x_m, base.y_m, base.alt_msl_m + base.mast_agl_m]])
+        linked |= radio.reach(area.terrain, mast, points_m, aircraft.radio)
+    return linked
+
+
+_Way = tuple[int, int, float]  # from node, to node, altitude at which the way is level (NaN: straight)
+
+
+def _ways(
+    area: Area, ground: Relief, aircraft: Aircraft, alt: FloatArray, allowed: BoolArray, keep_m: float
+) -> list[_Way]:
+    """Directed legs between allowed nodes that keep clear of ground, border, zones, and in radio reach all along."""
+    need = area.requirement
+    lift = alt - ground.ground_m
+    least_m = LEG_CLEARANCE_SHARE * need.height_agl_m + path.terrain_error_m(area.terrain)
+    both = allowed[ground.legs[:, 0]] & allowed[ground.legs[:, 1]]
+    straight_ok = ground.leg_straight_m + lift[ground.legs[:, 0]] >= least_m
+    top = np.maximum(alt[ground.legs[:, 0]], alt[ground.legs[:, 1]])
+    level_ok = top - ground.leg_low_m >= least_m
+    picked = np.flatnonzero(both & (straight_ok | level_ok))
+    if len(picked) == 0:
+        return []
+    count = math.ceil(math.sqrt(2.0) * need.flight_cell_m / SAMPLE_M)
+    share = (np.arange(1, count) / count)[None, :, None]
+    a, b = ground.legs[picked, 0], ground.legs[picked, 1]
+    ends_a, ends_b = np.column_stack([ground.xy_m[a], alt[a]]), np.column_stack([ground.xy_m[b], alt[b]])
+    samples = (ends_a[:, None] * (1.0 - share) + ends_b[:, None] * share).reshape(-1, 3)
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, samples[:, 0], samples[:, 1])
+    good = (inward >= keep_m) & _outside_zones(area, samples[:, :2], samples[:, 2], keep_m)
+    whole = good.reshape(len(picked), -1).all(axis=1)
+    if need.radio_required:  # links change slowly: the middle and the quarters of a leg stand for it
+        some = (ends_a[:, None] * (1.0 - _QUARTERS) + ends_b[:, None] * _QUARTERS).reshape(-1, 3)
+        whole &= _linked(area, some, aircraft).reshape(len(picked), -1).all(axis=1)
+    ways: list[_Way] = []
+    for k, i in enumerate(picked):
+        if whole[k]:
+            level = math.nan if straight_ok[i] else float(top[i])
+            ways += [(int(a[k]), int(b[k]), level), (int(b[k]), int(a[k]), level)]
+    return ways
+
+
+_QUARTERS: Final = np.array([0.25, 0.5, 0.75])[None, :, None]
+
+
+def _base_ways(area: Area, base: Base, points_m: FloatArray, allowed: BoolArray) -> list[_Way]:
+    """Level legs between over the base and the nodes nearest to it."""
+    least_m = LEG_CLEARANCE_SHARE * area.requirement.height_agl_m + path.terrain_error_m(area.terrain)
+    order = np.argsort(np.hypot(points_m[:, 0] - base.x_m, points_m[:, 1] - base.y_m))
+    ways: list[_Way] = []
+    for node in order[allowed[order]][: 4 * BASE_LINKS]:
+        level = float(max(points_m[node, 2], base.alt_msl_m + area.requirement.height_agl_m))
+        leg = np.array([[base.x_m, base.y_m, level], [*points_m[node, :2], level]])
+        if np.hypot(*(leg[1] - leg[0])[:2]) < 1.0 or path.clearance_m(area.terrain, leg, CORRIDOR_M)[0] >= least_m:
+            ways += [(len(points_m), int(node), level), (int(node), len(points_m), level)]
+        if len(ways) == 2 * BASE_LINKS:
+            break
+    return ways
+
+
+def _reachable(ways: list[_Way], start: int, count: int) -> BoolArray:
+    """Nodes (and the base, last) that `start` reaches; ways come in pairs, so each also leads back."""
+    neighbours: dict[int, list[int]] = {}
+    for a, b, _ in ways:
+        neighbours.setdefault(a, []).append(b)
+    reached = np.zeros(count + 1, bool)
+    reached[start] = True
+    waiting = [start]
+    while waiting:
+        for b in neighbours.get(waiting.pop(), []):
+            if not reached[b]:
+                reached[b] = True
+                waiting.append(b)
+    return reached
+
+
+def _build(
+    area: Area, aircraft: Aircraft, base: Base, points: FloatArray, ground: Relief, ways: list[_Way], step_s: float
+) -> FlightNet:
+    """Arcs with their times, energy and vertices; standing arcs (one step of circling or hovering) at every node."""
+    n = len(points)
+    nodes = np.vstack([points, [[base.x_m, base.y_m, base.alt_msl_m]]])
+    used = [int(i) for i in np.unique([w[:2] for w in ways]) if i != n]
+    payload_kg = aircraft.camera.mass_kg or 0.0
+    top_m = float(max(points[used, 2].max(), max(w[2] if w[2] == w[2] else 0.0 for w in ways)))
+    top = performance.budget(aircraft.airframe, payload_kg, top_m, area.weather)
+    if not top.can_fly:
+        raise _cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
+    low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
+    arcs: list[tuple[int, int, int, float, bool, FloatArray, FloatArray]] = []
+    for a, b, level in ways:
+        times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, top.climb_mps)
+        if not math.isfinite(times[-1]):
+            continue
+        steps = max(1, math.ceil(times[-1] / step_s - 1e-9))
+        if aircraft.airframe.kind == "multirotor":  # slower, not earlier
+            times = times * (steps * step_s / times[-1])
+        elif b == n:  # on the ground when it gets there; it circled before
+            times = times + (steps * step_s - times[-1])
+            times, vertices = np.concatenate([[0.0], times]), np.vstack([vertices[:1], vertices])
+        elif times[-1] < steps * step_s:
+            times, vertices = np.append(times, steps * step_s), np.vstack([vertices, vertices[-1:]])
+        climbed = float(np.maximum(np.diff(vertices[:, 2]), 0.0).sum())
+        use = float(performance.consumption(top, steps * step_s, climbed)[1])
+        arcs.append((a, b, steps, use, a != n and b != n, times, vertices))
+    hover = float(performance.consumption(top, step_s, 0.0)[1])
+    for i in used:
+        arcs.append((i, i, 1, hover, True, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
+    if not any(arc[0] == n for arc in arcs):
+        raise _cannot(aircraft, "cannot leave its base against this wind")
+    arcs.sort(key=lambda arc: (arc[0], arc[1]))
+    lengths = [len(arc[5]) for arc in arcs]
+    return FlightNet(
+        aircraft=aircraft,
+        base=base,
+        step_s=step_s,
+        node_m=nodes,
+        inward_m=ground.inward_m,
+        chainage_m=ground.chainage_m,
+        arc_start=np.searchsorted([arc[0] for arc in arcs], np.arange(n + 2)).astype(np.int32),
+        arc_from=np.array([arc[0] for arc in arcs], np.int32),
+        arc_to=np.array([arc[1] for arc in arcs], np.int32),
+        arc_steps=np.array([arc[2] for arc in arcs], np.int32),
+        arc_use_s=np.array([arc[3] for arc in arcs]),
+        arc_seen=np.array([arc[4] for arc in arcs]),
+        vertex_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
+        vertex_t_s=np.concatenate([arc[5] for arc in arcs]),
+        vertex_m=np.concatenate([arc[6] for arc in arcs]),
+        usable_s=top.endurance_s,
+        power_w=top.hover_power_w if aircraft.airframe.kind == "multirotor" else top.cruise_power_w,
+    )
+
+
+def _flown(
+    area: Area,
+    a: FloatArray,
+    b: FloatArray,
+    level_m: float,
+    taking_off: bool,
+    landing: bool,
+    airspeed_mps: float,
+    climb_mps: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Times and vertices of a way: straight, or up (or down) over an end and level between."""
+    if math.isnan(level_m):
+        vertices = np.vstack([a, b])
+    else:
+        high_a, high_b = np.array([a[0], a[1], level_m]), np.array([b[0], b[1], level_m])
+        vertices = np.vstack([a, high_a, high_b, b])
+        vertices = vertices[[True, *(np.abs(np.diff(vertices, axis=0)).max(axis=1) > 1e-6)]]
+    if not (taking_off or landing) and len(vertices) == 1:
+        vertices = np.vstack([a, b])
+    d = np.diff(vertices, axis=0)
+    legs_s = performance.leg_time_s(airspeed_mps, climb_mps, d[:, 0], d[:, 1], d[:, 2], area.weather)
+    return np.concatenate([[0.0], np.cumsum(legs_s)]), vertices
+
+
+def fewest_steps(net: FlightNet, start: int, *, backwards: bool = False) -> FloatArray:
+    """Steps from `start` to every node (from every node to `start` when backwards); inf where there is no way."""
+    tail, head = (net.arc_to, net.arc_from) if backwards else (net.arc_from, net.arc_to)
+    least = np.full(len(net.node_m), np.inf)
+    least[start] = 0.0
+    for _ in range(len(net.node_m)):
+        nearer = least.copy()
+        np.minimum.at(nearer, head, least[tail] + net.arc_steps)
+        if np.array_equal(nearer, least):
+            break
+        least = nearer
+    return least
+
+
+class Sortie(Struct, frozen=True, kw_only=True):
+    """A flight in the rota: from step `take_off` to step `landing`, counted from the start of the watch."""
+
+    take_off: int
+    landing: int
+
+
+def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, turn: int) -> tuple[Sortie, ...]:
+    """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
+
+    A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
+    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together.
+    Raises InfeasibleError when no flight reaches the strip and returns.
+    """
+    out = fewest_steps(net, net.base_node)
+    back = fewest_steps(net, net.base_node, backwards=True)
+    over = np.flatnonzero(net.inward_m <= area.requirement.depth_m)
+    transit = float(np.min(out[over] + back[over])) if len(over) else math.inf
+    longest = math.floor(net.usable_s / (net.step_s * _use_rate(net)) + 1e-9)
+    if transit + 2 > longest or not math.isfinite(transit):
+        raise _cannot(
+            net.aircraft,
+            f"cannot reach the strip behind the border and return: the way there and back takes "
+            f"{transit * net.step_s / 60.0:.0f} min, its endurance in this air after the reserve is "
+            f"{net.usable_s / 60.0:.0f} min",
+        )
+    rest = math.ceil(net.aircraft.turnround_s / net.step_s)
+    best: tuple[float, int, int] | None = None
+    for m, c in itertools.product(range(1, waves + 1), range(1, waves + 3)):
+        length = min(longest, m * wave_steps)
+        if c < m or length <= transit or (m > 1 and length <= (m - 2) * wave_steps + 2):
+            continue
+        if c * wave_steps - length < rest and m < waves:
+            continue
+        worth = (length - transit) / (c * wave_steps)
+        if best is None or worth > best[0] + 1e-9:
+            best = (worth, m, c)
+    if best is None:
+        raise _cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
+    _, m, c = best
+    flights: list[Sortie] = []
+    first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
+    if first and min(first, m) * wave_steps > transit:
+        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
+    for wave in range(first, waves, c):
+        span = min(m, waves - wave)
+        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
+    return tuple(flights)
+
+
+def _use_rate(net: FlightNet) -> float:
+    """Endurance used by a second of flight: 1, but for climbs; taken from the worst tenth of the arcs."""
+    per_second = net.arc_use_s / (net.arc_steps * net.step_s)
+    return float(np.quantile(per_second[net.arc_seen], 0.75))
+
+
+def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
+    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left."""
+    room = span * wave_steps - rest_after
+    length = min(longest, room)
+    if length <= transit:
+        return []
+    start = wave * wave_steps + (room - length) // 2
+    return [Sortie(take_off=start, landing=start + length)]
+
+
+def stages(
+    net: FlightNet, flights: tuple[Sortie, ...], hubs: dict[int, int], wave_steps: int, waves: int
+) -> tuple[Stage, ...]:
+    """The stage of each wave. hubs: wave boundary -> node, for every boundary at which a flight is in the air."""
+    result = []
+    for wave in range(waves):
+        begin, end = wave * wave_steps, (wave + 1) * wave_steps
+        flight = next((f for f in flights if f.take_off < end and f.landing > begin), None)
+        if flight is None:
+            base = net.base_node
+            result.append(Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0))
+            continue
+        from_step, to_step = max(flight.take_off, begin), min(flight.landing, end)
+        share = (to_step - from_step) / (flight.landing - flight.take_off)
+        result.append(
+            Stage(
+                kind="fly",
+                start=net.base_node if flight.take_off >= begin else hubs[wave],
+                from_step=from_step - begin,
+                end=net.base_node if flight.landing <= end else hubs[wave + 1],
+                to_step=to_step - begin,
+                use_cap_s=net.usable_s * share,
+            )
+        )
+    return tuple(result)
+
+
+def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list[tuple[int, int, int]]:
+    """(boundary, steps since take-off, steps until landing) for every wave boundary at which a flight is in the air."""
+    return [
+        (w, w * wave_steps - f.take_off, f.landing - w * wave_steps)
+        for f in flights
+        for w in range(1, waves)
+        if f.take_off < w * wave_steps < f.landing
+    ]
+
+
+def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: int, wave_start_s: float) -> Segment:
+    """The flown segment: vertices of its arcs with times after the start of the watch; no points on the ground."""
+    t_s: list[float] = []
+    points: list[FloatArray] = []
+    clock = wave_start_s + stage.from_step * net.step_s
+    use_s = float(net.arc_use_s[arcs].sum()) if stage.kind == "fly" else 0.0
+    for a in arcs if stage.kind == "fly" else ():
+        for i in range(net.vertex_start[a], net.vertex_start[a + 1]):
+            t, point = clock + float(net.vertex_t_s[i]), net.vertex_m[i]
+            if t_s and t <= t_s[-1] + 1e-6:
+                continue
+            t_s.append(t)
+            points.append(point)
+        clock += float(net.arc_steps[a]) * net.step_s
+    keep = _corners(t_s, points)
+    xyz = np.array([points[i] for i in keep]).reshape(-1, 3)
+    return Segment(
+        id=number,
+        aircraft_id=net.aircraft.id,
+        wave=wave,
+        t_s=tuple(round(t_s[i], 3) for i in keep),
+        x_m=tuple(round(float(v), 2) for v in xyz[:, 0]),
+        y_m=tuple(round(float(v), 2) for v in xyz[:, 1]),
+        alt_msl_m=tuple(round(float(v), 2) for v in xyz[:, 2]),
+        energy_wh=0.0 if net.power_w is None else math.ceil(use_s * net.power_w / 36.0) / 100.0,
+        endurance_s=math.ceil(use_s * 100.0) / 100.0,
+    )
+
+
+def _corners(t_s: list[float], points: list[FloatArray]) -> list[int]:
+    """Vertices that are not simply passed while standing still at the same place."""
+    last = len(points) - 1
+    return [
+        i
+        for i in range(len(points))
+        if i in (0, last) or not (np.array_equal(points[i - 1], points[i]) and np.array_equal(points[i], points[i + 1]))
+    ]
