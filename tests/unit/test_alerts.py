@@ -72,8 +72,18 @@ def test_one_who_was_on_their_side_has_crossed_even_standing_still() -> None:
 def test_first_seen_inside_counts_only_when_going_in_and_not_too_deep() -> None:
     assert kinds(track(800.0, 1.0)) == ["crossing"]
     assert kinds(track(800.0, -1.0)) == []
-    assert kinds(track(800.0, 0.1)) == []
     assert kinds(track(4000.0, 1.0)) == []
+
+
+def test_inside_with_unknown_direction_is_told_and_told_again_when_it_goes_in() -> None:
+    state, (first,) = alerts.on_tracks(alerts.AlertState(), SETTINGS, BORDER, [track(800.0, 0.1)])
+    assert (first.kind, first.severity, first.id) == ("crossing", "warning", "inside-1")
+    assert "direction not known yet" in first.text_en and "m/s" not in first.text_en
+    state, told = alerts.on_tracks(state, SETTINGS, BORDER, [track(810.0, 0.1)])
+    assert told == []
+    state, (second,) = alerts.on_tracks(state, SETTINGS, BORDER, [track(900.0, 1.0)])
+    assert (second.severity, second.id) == ("urgent", "crossing-1")
+    assert alerts.on_tracks(state, SETTINGS, BORDER, [track(900.0, 0.1)])[1] == []
 
 
 def test_unsure_tracks_say_nothing() -> None:

@@ -34,9 +34,11 @@ def crosser(x_m: float, y_m: float, *, to: tuple[float, float] | None = None) ->
     )
 
 
-def camera(*crossers: sim.SimulatedCrosser, seed: int = 1, false_alarms: float = 0.0) -> sim.SimulatedCamera:
+def camera(
+    *crossers: sim.SimulatedCrosser, seed: int = 1, false_alarms: float = 0.0, dwell_looks: int = 0
+) -> sim.SimulatedCamera:
     world = sim.World(area_id=AREA.id, seed=0, crossers=crossers)
-    return sim.SimulatedCamera(AREA, WING, world, 0, seed, false_alarms_per_look=false_alarms)
+    return sim.SimulatedCamera(AREA, WING, world, 0, seed, false_alarms_per_look=false_alarms, dwell_looks=dwell_looks)
 
 
 def packets(cam: sim.SimulatedCamera, x_m: float, y_m: float, height_agl_m: float, seconds: range):
@@ -94,6 +96,19 @@ def test_false_alarms_come_at_the_stated_rate_and_are_known_as_such() -> None:
     assert abs(len(ids) - 600) < 4.0 * math.sqrt(600.0)
     assert all(sim.true_crosser(i) is None for i in ids)
     assert sim.true_crosser(1) == 0
+
+
+def test_after_a_detection_the_camera_looks_there_again() -> None:
+    directions, found = [], []
+    for _, decoded in packets(camera(false_alarms=0.03, dwell_looks=3), 3000.0, 0.0, 350.0, range(400)):
+        pose = misb.sensor_pose(decoded.values, "a", AREA.geoid, columns_px=1, rows_px=1)
+        assert not isinstance(pose, str)
+        directions.append((pose.azimuth_rad, pose.elevation_rad))
+        found.append("targets" in decoded.values["vmti"])
+    first = found.index(True)
+    staying = np.ptp(directions[first : first + 4], axis=0)
+    leaving = np.abs(np.subtract(directions[first + 4], directions[first]))
+    assert staying.max() < math.radians(2.0) < leaving.max()
 
 
 def test_located_detections_lie_within_their_stated_error() -> None:

@@ -2,9 +2,10 @@
 
 Nothing here is real and every packet says so: mission id and platform designation are KUNTUR-SIM. The camera points
 as `visibility.detection.pointing` says, needs exact line of sight to the mover, finds it with `glimpse_prob` in each
-look on its own, and adds false alarms. Whoever is found is sized right (a person and a car differ threefold at a
-known range). It then tells a pose with errors (`tracking.geolocate.PoseError`), so what the watch makes of it has the
-errors it would have. One look is one MISB ST 0601 packet with its ST 0903 targets.
+look on its own, and adds false alarms. After a detection it looks there again a few times before it goes on with the
+pattern. Whoever is found is sized right (a person and a car differ threefold at a known range). It then tells a pose
+with errors (`tracking.geolocate.PoseError`), so what the watch makes of it has the errors it would have. One look is
+one MISB ST 0601 packet with its ST 0903 targets.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from kuntur.visibility import detection
 FloatArray = NDArray[np.float64]
 
 SIMULATED: Final = "KUNTUR-SIM"
-FALSE_ALARMS_PER_LOOK: Final = 0.01  # chosen: about one a minute and a half from each camera
+FALSE_ALARMS_PER_LOOK: Final = 0.001
+"""Chosen: one in 17 minutes from each camera. Single pictures bring far more (Doull et al. 2021, Sensors 21:4074: about
+five for each person), but a look is half a second of pictures, and a mover must be in most of them."""
+DWELL_LOOKS: Final = 3  # chosen: after a detection the camera looks at the same place this often again
 FALSE_ALARM_VEHICLES: Final = 0.2  # chosen: share of false alarms that look vehicle-sized
 FIRST_FALSE_TARGET_ID: Final = 100_000
 """Target ids tell the simulation's truth: crosser k of the world has id k + 1, false alarms begin here. Trackers must
@@ -118,6 +122,7 @@ class SimulatedCamera:
         seed: int,
         *,
         false_alarms_per_look: float = FALSE_ALARMS_PER_LOOK,
+        dwell_looks: int = DWELL_LOOKS,
         error: PoseError | None = None,
     ) -> None:
         self.search, _ = camera_search(area, aircraft)
@@ -127,6 +132,8 @@ class SimulatedCamera:
         self._world = world
         self._start_t_ns = start_t_ns
         self._false_alarms = false_alarms_per_look
+        self._dwell_looks = dwell_looks
+        self._dwell: tuple[int, float, float] = (0, 0.0, 0.0)  # looks left, azimuth, elevation
         self._error = error or PoseError()
         stream = zlib.crc32(aircraft.id.encode())
         self._pointing_seed = (seed << 32) ^ stream
@@ -139,9 +146,12 @@ class SimulatedCamera:
     def look(self, t_ns: int, lat_deg: float, lon_deg: float, alt_msl_m: float, heading_rad: float = 0.0) -> bytes:
         """The packet of one look from where the aircraft really is. heading_rad: the nose, from true north."""
         t_s = (t_ns - self._start_t_ns) / NS_PER_S
-        azimuth_rad, elevation_rad = detection.pointing(self.search, t_s, seed=self._pointing_seed)
+        left, azimuth_rad, elevation_rad = self._dwell
+        if left == 0:
+            azimuth_rad, elevation_rad = detection.pointing(self.search, t_s, seed=self._pointing_seed)
         view = self._true_view(t_ns, lat_deg, lon_deg, alt_msl_m, azimuth_rad, elevation_rad)
         targets = [*self._found(view, t_s), *self._false_targets()]
+        self._dwell = (left - 1 if left else self._dwell_looks * bool(targets), azimuth_rad, elevation_rad)
         self._frame_number += 1
         return misb.encode(self._told(view, heading_rad, targets))
 

@@ -1,6 +1,7 @@
 """What a person should look at now: rules over tracks, coverage and aircraft, as a fold. Each cause is told once.
 
-- crossing: a confirmed track on our side that was on theirs, or that moves in within the required depth
+- crossing: a confirmed track on our side that was on theirs, or that moves in within the required depth (urgent); one
+  within the depth whose direction is not known yet (warning, and told again when it is)
 - approach: a confirmed track on their side, near the border and closing
 - coverage_gap: a stretch of the border that no camera has looked at for too long while aircraft are up
 - aircraft_lost: no word from an aircraft that was flying
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from kuntur.geodesy import frames, lines
 from kuntur.model.place import Border, LocalFrame
-from kuntur.model.tracks import Alert, PlatformState, Track
+from kuntur.model.tracks import Alert, AlertKind, PlatformState, Track
 from kuntur.tracking.geolocate import ellipse
 from kuntur.tracking.tracks import Side, side
 from kuntur.units import NS_PER_S
@@ -51,9 +52,12 @@ class AlertSettings(Struct, frozen=True, kw_only=True):
 
 
 class AlertState(Struct, frozen=True, kw_only=True):
-    """What was told, and who was seen on the other side. gaps: border bins told; lost: aircraft told."""
+    """What was told, and who was seen on the other side.
 
-    told: frozenset[str] = frozenset()
+    told: track id -> rank of what was told of it; gaps: border bins told; lost: aircraft told.
+    """
+
+    told: dict[int, int] = msgspec.field(default_factory=dict)
     theirs: frozenset[int] = frozenset()
     gaps: frozenset[int] = frozenset()
     lost: frozenset[str] = frozenset()
@@ -76,50 +80,86 @@ def on_tracks(
         where = side(border, track)
         if where.ours_prob <= 1.0 - settings.side_prob:
             state = msgspec.structs.replace(state, theirs=state.theirs | {track.id})
-        kind = _track_kind(state, settings, track.id, where)
-        cause = f"{kind}-{track.id}"
-        if kind and cause not in state.told:
-            state = msgspec.structs.replace(state, told=state.told | {cause})
-            alerts.append(_track_alert(cause, kind, track.id in state.theirs, track, where))
+        found = _finding(state, settings, track.id, where)
+        if found and found.rank > state.told.get(track.id, 0):
+            state = msgspec.structs.replace(state, told={**state.told, track.id: found.rank})
+            alerts.append(_track_alert(found, track, where))
     return state, alerts
 
 
-def _track_kind(
-    state: AlertState, settings: AlertSettings, track_id: int, where: Side
-) -> Literal["crossing", "approach", ""]:
+class _Finding(Struct, frozen=True, kw_only=True):
+    """What a track against the border amounts to; a track is told again only at a higher rank."""
+
+    rank: int
+    kind: AlertKind
+    severity: Literal["warning", "urgent"]
+    id: str
+    text_en: str
+    text_es: str
+
+
+_APPROACH = _Finding(
+    rank=1,
+    kind="approach",
+    severity="warning",
+    id="approach",
+    text_en="is closing on the border",
+    text_es="se acerca a la frontera",
+)
+_AT_BORDER = msgspec.structs.replace(
+    _APPROACH, text_en="is at the border, going in", text_es="está en la frontera y avanza"
+)
+_INSIDE = _Finding(
+    rank=2,
+    kind="crossing",
+    severity="warning",
+    id="inside",
+    text_en="is inside the border, direction not known yet",
+    text_es="está dentro de la frontera, dirección aún desconocida",
+)
+_GOING_IN = _Finding(
+    rank=3,
+    kind="crossing",
+    severity="urgent",
+    id="crossing",
+    text_en="is inside the border, going in",
+    text_es="está dentro de la frontera y avanza",
+)
+_CROSSED = msgspec.structs.replace(_GOING_IN, text_en="has crossed the border", text_es="ha cruzado la frontera")
+
+
+def _finding(state: AlertState, settings: AlertSettings, track_id: int, where: Side) -> _Finding | None:
     moving_in = where.inward_prob >= settings.moving_prob
+    moving_out = where.inward_prob <= 1.0 - settings.moving_prob
     if where.ours_prob >= settings.side_prob:
-        crossed = track_id in state.theirs or (moving_in and where.offset_m <= settings.depth_m)
-        return "crossing" if crossed else ""
-    return "approach" if moving_in and where.offset_m >= -settings.approach_m else ""
+        if track_id in state.theirs:
+            return _CROSSED
+        if where.offset_m > settings.depth_m or moving_out:
+            return None
+        return _GOING_IN if moving_in else _INSIDE
+    if not moving_in or where.offset_m < -settings.approach_m:
+        return None
+    return _APPROACH if where.offset_m < 0.0 else _AT_BORDER
 
 
-def _track_alert(
-    cause: str, kind: Literal["crossing", "approach"], was_theirs: bool, track: Track, where: Side
-) -> Alert:
+def _track_alert(found: _Finding, track: Track, where: Side) -> Alert:
     name_en, name_es = _NAMES[track.size_class]
     km_en, km_es = _km(track.chainage_m)
     away_m = f"{abs(where.offset_m):.0f}"
     major_m = ellipse((track.cov[0], track.cov[1], track.cov[5]), ELLIPSE_PROB)[0]
     error = f"±{major_m:.0f} m (95 %)"
     inside_en, inside_es = ("inside", "adentro") if where.offset_m >= 0 else ("outside", "afuera")
-    pace_en = f"{abs(where.inward_mps):.1f} m/s"
-    pace_es = pace_en.replace(".", ",")
-    did_en, did_es = "is closing on the border", "se acerca a la frontera"
-    if where.offset_m >= 0.0:
-        did_en, did_es = "is at the border, going in", "está en la frontera y avanza"
-    if kind == "crossing":
-        did_en, did_es = "is inside the border, going in", "está dentro de la frontera y avanza"
-        if was_theirs:
-            did_en, did_es = "has crossed the border", "ha cruzado la frontera"
-    toward_en, toward_es = ("inward", "hacia adentro") if where.inward_mps >= 0 else ("outward", "hacia afuera")
+    pace_en = pace_es = ""
+    if where.inward_mps > where.inward_sigma_mps:
+        speed = f"{where.inward_mps:.1f} m/s"
+        pace_en, pace_es = f", {speed} inward", f", {speed.replace('.', ',')} hacia adentro"
     return Alert(
-        id=cause,
+        id=f"{found.id}-{track.id}",
         t_ns=track.t_ns,
-        kind=kind,
-        severity="urgent" if kind == "crossing" else "warning",
-        text_en=f"{name_en} {did_en}: km {km_en}, {away_m} m {inside_en}, {error}, {pace_en} {toward_en}",
-        text_es=f"{name_es} {did_es}: km {km_es}, {away_m} m {inside_es}, {error}, {pace_es} {toward_es}",
+        kind=found.kind,
+        severity=found.severity,
+        text_en=f"{name_en} {found.text_en}: km {km_en}, {away_m} m {inside_en}, {error}{pace_en}",
+        text_es=f"{name_es} {found.text_es}: km {km_es}, {away_m} m {inside_es}, {error}{pace_es}",
         lat_deg=track.lat_deg,
         lon_deg=track.lon_deg,
         chainage_m=track.chainage_m,
