@@ -1,0 +1,207 @@
+"""Simulated encounters: what the cameras of one night's flights make of somebody on a path, as a rate and look by look.
+
+Positions are continuous in space and time: the aircraft flies its drawn path, the crosser walks his, sight is exact.
+There is no lattice here, so that a promise computed on one can be tried. The rate is that of
+`visibility.detection.detection_rate_hz`; `look_miss_prob` turns the camera as `detection.pointing` does and takes every
+look on its own, as the simulated camera of `sim.world` does, which tries the rate itself.
+
+Who counts as crossing: somebody between the border and the required depth. Nobody is seen inside a no-look zone. The
+camera works from take-off to landing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kuntur.geodesy import grid, lines
+from kuntur.model.assets import Aircraft
+from kuntur.model.place import Area
+from kuntur.model.plans import Segment, Sortie
+from kuntur.sim.world import SimulatedCrosser
+from kuntur.units import EARTH_RADIUS_M, REFRACTION_COEFFICIENT
+from kuntur.visibility import detection, rays
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+_CURVATURE_PER_M = (1.0 - REFRACTION_COEFFICIENT) / (2.0 * EARTH_RADIUS_M)
+_GAP_S = 1e-6
+
+
+class Flight(Struct, frozen=True, kw_only=True, eq=False):
+    """Where one aircraft is while it is in the air: t_s (n,) rising, xyz_m (n, 3), NaN between two flights."""
+
+    aircraft: Aircraft
+    search: detection.SearchPattern
+    t_s: FloatArray
+    xyz_m: FloatArray
+
+    def at(self, t_s: FloatArray) -> FloatArray:
+        """Position (..., 3) at these times; NaN on the ground."""
+        axes = [np.interp(t_s, self.t_s, self.xyz_m[:, k], left=math.nan, right=math.nan) for k in range(3)]
+        return np.stack(axes, axis=-1)
+
+
+class Samples(Struct, frozen=True, kw_only=True, eq=False):
+    """Moments on several paths: path number, time, place and the seconds each stands for, (n,) each."""
+
+    path: IntArray
+    t_s: FloatArray
+    x_m: FloatArray
+    y_m: FloatArray
+    lasts_s: FloatArray
+
+
+def flight(area: Area, aircraft_id: str, parts: Iterable[Sortie | Segment]) -> Flight:
+    """The flight of one aircraft that follows these paths, in the order of time."""
+    aircraft = next(a for a in area.fleet.aircraft if a.id == aircraft_id)
+    targets = {crosser.target for crosser in area.crossers}
+    t_s, xyz_m = [np.zeros(0)], [np.zeros((0, 3))]
+    for part in sorted((p for p in parts if p.t_s), key=lambda p: p.t_s[0]):
+        t_s.append(np.array([part.t_s[0] - _GAP_S, *part.t_s, part.t_s[-1] + _GAP_S]))
+        path = np.stack([part.x_m, part.y_m, part.alt_msl_m], axis=-1)
+        xyz_m.append(np.vstack([np.full(3, math.nan), path, np.full(3, math.nan)]))
+    return Flight(
+        aircraft=aircraft,
+        search=detection.search_for(aircraft.camera, targets, area.requirement.height_agl_m, area.weather),
+        t_s=np.concatenate(t_s),
+        xyz_m=np.concatenate(xyz_m),
+    )
+
+
+def flights(area: Area, sorties: Iterable[Sortie]) -> tuple[Flight, ...]:
+    """A night's flights, one for each aircraft that flies."""
+    by_aircraft: dict[str, list[Sortie]] = {}
+    for sortie in sorties:
+        by_aircraft.setdefault(sortie.aircraft_id, []).append(sortie)
+    return tuple(flight(area, aircraft_id, parts) for aircraft_id, parts in by_aircraft.items())
+
+
+def sample(crossers: Sequence[SimulatedCrosser], step_s: float) -> Samples:
+    """The middles of equal steps of at most `step_s` along each crosser's path."""
+    path, t_s, x_m, y_m, lasts_s = [], [], [], [], []
+    for k, crosser in enumerate(crossers):
+        begin, end = crosser.t_s[0], crosser.t_s[-1]
+        count = max(1, math.ceil((end - begin) / step_s))
+        t = begin + (np.arange(count) + 0.5) * ((end - begin) / count)
+        path.append(np.full(count, k))
+        t_s.append(t)
+        x_m.append(np.interp(t, crosser.t_s, crosser.x_m))
+        y_m.append(np.interp(t, crosser.t_s, crosser.y_m))
+        lasts_s.append(np.full(count, (end - begin) / count))
+    return Samples(
+        path=np.concatenate(path),
+        t_s=np.concatenate(t_s),
+        x_m=np.concatenate(x_m),
+        y_m=np.concatenate(y_m),
+        lasts_s=np.concatenate(lasts_s),
+    )
+
+
+def rates_hz(
+    area: Area, flown: Iterable[Flight], target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+) -> FloatArray:
+    """Detection rate (n,) of all cameras together for a target at these times and places."""
+    total = np.zeros(len(t_s))
+    for one in flown:
+        index, slant_m, depression = _in_sight(area, one, target, t_s, x_m, y_m)
+        total[index] += detection.detection_rate_hz(
+            one.aircraft.camera, one.search, target, area.weather, slant_m, depression
+        )
+    return _where_crossing(area, total, x_m, y_m)
+
+
+def exposures(
+    area: Area, flown: Sequence[Flight], crossers: Sequence[SimulatedCrosser], *, step_s: float = 10.0
+) -> FloatArray:
+    """Exposure (n,) of each crosser to this night's flights: the integral of the rate over the crossing."""
+    if not crossers:
+        return np.zeros(0)
+    points = sample(crossers, step_s)
+    rate = rates_hz(area, flown, crossers[0].target, points.t_s, points.x_m, points.y_m)
+    return np.asarray(np.bincount(points.path, rate * points.lasts_s, len(crossers)), float)
+
+
+def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosser, seed: int) -> float:
+    """Probability that every single look of this night misses the crosser, the gimbals turning as `seed` has it."""
+    miss = 1.0
+    for k, one in enumerate(flown):
+        look_s = one.search.look_s
+        slots = np.arange(math.ceil(crosser.t_s[0] / look_s), math.floor(crosser.t_s[-1] / look_s) + 1)
+        t_s: FloatArray = slots.astype(float) * look_s
+        x_m, y_m = np.interp(t_s, crosser.t_s, crosser.x_m), np.interp(t_s, crosser.t_s, crosser.y_m)
+        near = _near(area, one, crosser.target, t_s, x_m, y_m)
+        inside = near[_in_picture(area, one, seed + k, crosser.target, t_s[near], x_m[near], y_m[near])]
+        index, slant_m, _ = _in_sight(area, one, crosser.target, t_s[inside], x_m[inside], y_m[inside])
+        found = np.zeros(len(inside))
+        found[index] = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
+        miss *= float(np.prod(1.0 - _where_crossing(area, found, x_m[inside], y_m[inside])))
+    return miss
+
+
+def _near(
+    area: Area, one: Flight, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+) -> IntArray:
+    """Indices of the moments at which the aircraft is in the air and within range over the ground."""
+    eye = one.at(t_s)
+    reach_m = detection.max_range_m(one.aircraft.camera, target, area.weather)
+    return np.flatnonzero((eye[:, 0] - x_m) ** 2 + (eye[:, 1] - y_m) ** 2 <= reach_m**2)
+
+
+def _in_sight(
+    area: Area, one: Flight, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Indices of the moments in range and in clear line of sight, with slant range and depression."""
+    near = _near(area, one, target, t_s, x_m, y_m)
+    eye = one.at(t_s[near])
+    points = _raised(area, target, x_m[near], y_m[near])
+    clear = rays.line_of_sight(area.terrain, eye, points) == rays.CLEAR if len(near) else np.zeros(0, bool)
+    across_m = np.hypot(points[clear, 0] - eye[clear, 0], points[clear, 1] - eye[clear, 1])
+    below_m = eye[clear, 2] - points[clear, 2] + across_m**2 * _CURVATURE_PER_M
+    return near[clear], np.hypot(across_m, below_m), np.arctan2(below_m, across_m)
+
+
+def _raised(area: Area, target: detection.Target, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
+    """The points (n, 3) that must be seen: at the target's visible height over the ground."""
+    return np.stack([x_m, y_m, grid.height_at(area.terrain, x_m, y_m) + detection.VISIBLE_HEIGHT_M[target]], axis=-1)
+
+
+def _in_picture(
+    area: Area, one: Flight, seed: int, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+) -> NDArray[np.bool_]:
+    """Whether the look at each moment has the place in its picture (pinhole, level; azimuth taken from grid north)."""
+    if len(t_s) == 0:
+        return np.zeros(0, bool)
+    camera = one.aircraft.camera
+    away = _raised(area, target, x_m, y_m) - one.at(t_s)
+    away[:, 2] -= (away[:, 0] ** 2 + away[:, 1] ** 2) * _CURVATURE_PER_M
+    azimuth, elevation = np.array([detection.pointing(one.search, float(t), seed=seed) for t in t_s]).T
+    ahead = away[:, 0] * np.sin(azimuth) + away[:, 1] * np.cos(azimuth)
+    right = away[:, 0] * np.cos(azimuth) - away[:, 1] * np.sin(azimuth)
+    along = ahead * np.cos(elevation) + away[:, 2] * np.sin(elevation)
+    up = away[:, 2] * np.cos(elevation) - ahead * np.sin(elevation)
+    return np.asarray(
+        (along > 0.0)
+        & (np.abs(right) <= math.tan(camera.hfov_rad / 2.0) * along)
+        & (np.abs(up) <= math.tan(camera.vfov_rad / 2.0) * along)
+    )
+
+
+def _where_crossing(area: Area, value: FloatArray, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
+    """The values (changed in place), 0 where the place is not between border and depth, or lies in a no-look zone."""
+    index = np.flatnonzero(value)
+    if len(index) == 0:
+        return value
+    x, y = x_m[index], y_m[index]
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x, y)
+    counts = (inward >= 0.0) & (inward <= area.requirement.depth_m)
+    for zone in area.zones:
+        if zone.kind == "no_look":
+            counts &= ~lines.inside(zone.xy_m, x, y)
+    value[index[~counts]] = 0.0
+    return value
