@@ -21,7 +21,7 @@ import msgspec
 import rasterio
 from msgspec import Struct
 
-from kuntur.errors import LinkError, TerrainError
+from kuntur.errors import ConfigError, LinkError, TerrainError
 
 Progress = Callable[[float, str], None]
 
@@ -89,27 +89,32 @@ def fetch(
 ) -> list[Path]:
     """Bring the wanted tiles into `folder` and return their files. What is there and whole is not fetched again.
 
-    Raises LinkError when the service cannot be reached, TerrainError when it serves something that is no such tile.
+    Raises LinkError when the service cannot be reached, TerrainError when it serves something that is no such tile,
+    ConfigError when the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder {folder} cannot be made: {error}.", remedy="Give another folder.") from error
+    here = dict(manifest(folder).tiles)
     for number, name in enumerate(wanted):
 
         def report(share: float, words: str, number: int = number, name: str = name) -> None:
             progress((number + share) / len(wanted), f"{name[22:-4]} {words}")
 
-        known = manifest(folder).tiles
-        if name in known and _whole(folder, known[name]):
+        if name in here and _whole(folder, here[name]):
             report(1.0, "is here")
             continue
-        tile = _fetch_one(name, address.rstrip("/"), folder, report, sleep)
-        _write_manifest(folder, Manifest(tiles={**manifest(folder).tiles, name: tile}))
-    tiles = manifest(folder).tiles
-    if all(tiles[name].sea for name in wanted):
+        here[name] = _fetch_one(name, address.rstrip("/"), folder, report, sleep)
+        if not here[name].sea:
+            _write_manifest(folder, here)
+    if all(here[name].sea for name in wanted):  # more likely a wrong address than an area of sea: not written down
         raise TerrainError(
             f"{address} has none of the {len(wanted)} tiles of this area (first: {wanted[0]}).",
             remedy="Check the address (tile_address in kuntur.toml) and the extent of the area.",
         )
-    return [_file(folder, name) for name in wanted if not tiles[name].sea]
+    _write_manifest(folder, here)
+    return [_file(folder, name) for name in wanted if not here[name].sea]
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -128,9 +133,9 @@ def _digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def _write_manifest(folder: Path, content: Manifest) -> None:
+def _write_manifest(folder: Path, here: dict[str, Tile]) -> None:
     partial = folder / "manifest.json.part"
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=1))
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(Manifest(tiles=here)), indent=1))
     partial.replace(folder / "manifest.json")
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kuntur.aircraft import atmosphere, performance
-from kuntur.errors import InfeasibleError
+from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.geodesy import frames, grid, lines
 from kuntur.io import area as area_io
 from kuntur.io import settings as settings_io
@@ -248,8 +248,11 @@ def draw(area: Area, path: Path) -> None:
             weight="bold",
         )
     partial = path.with_name(f".{path.name}.part")
-    canvas.print_png(str(partial))  # type: ignore[no-untyped-call]
-    partial.replace(path)
+    try:
+        canvas.print_png(str(partial))  # type: ignore[no-untyped-call]
+        partial.replace(path)
+    except OSError as error:
+        raise ConfigError(f"The picture {path} cannot be written: {error}.", remedy="Give another folder.") from error
 
 
 def fetch_tiles(
