@@ -65,8 +65,10 @@ class Autopilot:
     """One aircraft, from first heartbeat to landing.
 
     `state` is the newest known state, `home` (lat_deg, lon_deg, alt_msl_m) its home, `heard_s` the monotonic time it
-    was last heard, `texts` its newest words. feed gets every frame, on_position every new position, on_reached(wire
-    item, t_ns) every mission item it is done with. now_ns is the clock flown by, speed how fast that runs.
+    was last heard, `texts` its newest words. feed gets every frame, on_position every new position, on_item(wire item,
+    t_ns) every mission item it turns to. now_ns is the clock flown by, speed how fast that runs.
+
+    on_item comes from MISSION_CURRENT: MISSION_ITEM_REACHED names the wrong item on ArduCopter 3.5 (seen).
     """
 
     def __init__(self, aircraft: Aircraft, terrain: Terrain, *, now_ns: Callable[[], int], speed: float = 1.0) -> None:
@@ -77,7 +79,7 @@ class Autopilot:
         self.texts: deque[str] = deque(maxlen=20)
         self.feed: Feed = _ignore
         self.on_position: Callable[[PlatformState], None] = _ignore
-        self.on_reached: Callable[[int, int], None] = _ignore_item
+        self.on_item: Callable[[int, int], None] = _ignore_item
         self.terrain_unanswered = 0
         self._terrain = terrain
         self._now_ns, self._speed = now_ns, speed
@@ -90,7 +92,7 @@ class Autopilot:
         self._vehicle_type = 0
         self._mode, self._armed = "", False
         self._boot_t_ns: int | None = None
-        self._t_ns = 0
+        self._t_ns = self._item = 0
         self._loaded: Mission | None = None
 
     # --- the link
@@ -146,7 +148,7 @@ class Autopilot:
                 raise LinkError(f"{self.aircraft.name} tells no {missing}.", remedy="Wait for its position fix.")
             with contextlib.suppress(LinkError):
                 await self._command(dialect.MAV_CMD_GET_HOME_POSITION, tries=1)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
 
     def close(self) -> None:
         """Stop talking. The aircraft is left as it is."""
@@ -188,8 +190,9 @@ class Autopilot:
             self.home = (said.latitude / 1e7, said.longitude / 1e7, said.altitude / 1000.0)
         elif kind == dialect.MAVLINK_MSG_ID_STATUSTEXT:
             self.texts.append(said.text)
-        elif kind == dialect.MAVLINK_MSG_ID_MISSION_ITEM_REACHED:
-            self.on_reached(said.seq, self._t_ns)
+        elif kind == dialect.MAVLINK_MSG_ID_MISSION_CURRENT and said.seq != self._item:
+            self._item = said.seq
+            self.on_item(said.seq, self._t_ns)
         elif kind == dialect.MAVLINK_MSG_ID_TERRAIN_REQUEST:
             self._answer_terrain(said)
         elif self._mission_inbox is not None and getattr(said, "mission_type", None) == _MISSION:

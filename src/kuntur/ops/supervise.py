@@ -82,14 +82,15 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._check_at_s = -math.inf
         self._speed_mps = 0.0
+        self._clocked_seq = 0
 
     def __enter__(self) -> Self:
-        self._link.on_position, self._link.on_reached = self._position, self._reached
+        self._link.on_position, self._link.on_item = self._position, self._turned_to
         return self
 
     def __exit__(self, *_: object) -> None:
         self._link.on_position = lambda _state: None
-        self._link.on_reached = lambda _seq, _t_ns: None
+        self._link.on_item = lambda _seq, _t_ns: None
         for task in self._tasks:
             task.cancel()
 
@@ -168,16 +169,20 @@ class Supervisor:
         if state.battery_fraction - needed < RETURN_RESERVE:
             self._recall(f"{state.battery_fraction:.0%} left and {needed:.0%} needed to come home")
 
-    def _reached(self, seq: int, t_ns: int) -> None:
+    def _turned_to(self, seq: int, t_ns: int) -> None:
+        """The aircraft is done with every item before `seq` and flies that one."""
         t_s = self._t_s(t_ns)
-        done = next((a for a in self._timed.arrivals if a.seq == seq), None)
-        if done is not None:
-            self._arrivals.append(ArrivalFlown(seq=seq, planned_s=done.t_s, flown_s=t_s))
-        following = next((a for a in self._timed.arrivals if a.seq > seq), None)
-        if following is None or self._recalled or self._link.state is None:
+        before = self._arrivals[-1].seq if self._arrivals else 0
+        for done in self._timed.arrivals:
+            if before < done.seq < seq:
+                self._arrivals.append(ArrivalFlown(seq=done.seq, planned_s=done.t_s, flown_s=t_s))
+        following = next((a for a in self._timed.arrivals if a.seq >= seq), None)
+        if following is None or following.seq == self._clocked_seq or self._recalled or not self._link.armed:
             return
-        between = self._timed.mission.items[seq : following.seq - 1]
-        if all(item.command == missions.CHANGE_SPEED for item in between):
+        first = max((a.seq for a in self._timed.arrivals if a.seq < seq), default=seq - 1)
+        between = self._timed.mission.items[first : following.seq - 1]
+        if self._link.state is not None and all(item.command == missions.CHANGE_SPEED for item in between):
+            self._clocked_seq = following.seq
             self._keep_to_the_clock(following, between, t_s, self._link.state)
 
     def _keep_to_the_clock(self, to: Arrival, between: Sequence[MissionItem], t_s: float, state: PlatformState) -> None:
