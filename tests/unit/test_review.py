@@ -181,6 +181,8 @@ def folder(area: Area, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path_m = np.column_stack([sortie(area).x_m, sortie(area).y_m, sortie(area).alt_msl_m])
         permit = session.permit("fly", WING, START_NS, START_NS + 10**13, path_m=path_m)
         session.record_entry("launch", WING, permit=permit)
+        ended = {"sortie": "s-1", "status": "returned", "why": "low battery"}
+        session.record_entry("end_of_flight", WING, detail=ended)
         session.record_entry("reveal_draw", area.id, detail={"seed": SEED.hex()})
     at = world.crossers[0].at(400.0)
     assert at is not None
@@ -223,6 +225,7 @@ def test_truth_is_told_from_the_feed(gathered: Review) -> None:
 def test_flights_and_pictures_are_counted(gathered: Review) -> None:
     (flight,) = gathered.flown
     assert flight.complete
+    assert flight.outcome == "returned: low battery"
     assert flight.worst_off_path_m == pytest.approx(0.0, abs=1.0)
     assert flight.airborne_s == pytest.approx(600.0, abs=60.0)
     assert gathered.looks.pictures > 450
@@ -272,7 +275,7 @@ class Page(HTMLParser):
         if self.open and self.open[-1][0] == "style":
             return
         language = next((lang for _, lang in reversed(self.open) if lang in ("en", "es")), "")
-        self.words[language] += data
+        self.words[language] += data.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_the_page_is_whole_bilingual_and_asks_for_nothing(gathered: Review, area: Area) -> None:
@@ -320,7 +323,7 @@ def test_the_report_is_written_whole(gathered: Review, area: Area, tmp_path: Pat
 
 def test_a_verdict_in_words(folder: Path) -> None:
     alone = review.verify_text(folder / "record")
-    assert "6 entries" in alone
+    assert "7 entries" in alone
     assert "No checkpoint kept outside" in alone
     with_copy = review.verify_text(folder / "record", folder / CHECKPOINT_COPY, folder / "record" / "key.pub")
     assert "consistent with your copy" in with_copy
@@ -350,4 +353,4 @@ def test_one_entry_can_be_proved_alone(folder: Path) -> None:
     root = bytes.fromhex(str(proof["root_sha256"]))
     assert merkle.verify_inclusion(3, int(str(proof["size"])), leaf, steps, root)
     with pytest.raises(RecordError, match="no signed entry"):
-        review.prove_entry(folder / "record", 6)
+        review.prove_entry(folder / "record", 7)

@@ -295,6 +295,8 @@ class FlownSortie(Struct, frozen=True, kw_only=True):
     worst_below_plan_m: float | None
     median_late_s: float | None
     complete: bool
+    outcome: str = ""
+    """How the flight ended and why, as the record has it; empty when it does not say."""
 
 
 def flown(

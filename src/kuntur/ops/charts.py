@@ -70,7 +70,7 @@ def _rect(x: float, y: float, width: float, height: float, kind: str) -> str:
 
 def percent(prob: float | None) -> str:
     """A probability for people: no decimals where they would be noise."""
-    return "–" if prob is None else f"{100.0 * prob:.0f} %"
+    return "–" if prob is None else f"{100.0 * prob:.0f}\N{NO-BREAK SPACE}%"
 
 
 def promise(marks: Sequence[Mark], achieved: Sequence[tuple[Words, Share]]) -> str:

@@ -19,7 +19,7 @@ from kuntur.geodesy import frames
 from kuntur.model.place import Area
 from kuntur.model.tracks import Alert
 from kuntur.ops import charts
-from kuntur.ops.account import Coverage, Review, Share, achieved
+from kuntur.ops.account import Coverage, FlownSortie, Review, Share, achieved
 from kuntur.ops.charts import FloatArray, Layer, Mark, Words, percent
 from kuntur.units import NS_PER_S
 
@@ -56,6 +56,19 @@ SEVERITY = {
     "info": Words("info", "aviso"),
     "warning": Words("warning", "atención"),
     "urgent": Words("urgent", "urgente"),
+}
+OUTCOME = {
+    "landed": Words("landed", "aterrizó"),
+    "returned": Words("returned early", "volvió antes"),
+    "lost": Words("LOST", "PERDIDA"),
+    "not_flown": Words("not flown", "no voló"),
+}
+# What can be unreal in a watch; other words are shown as the plan has them.
+UNREAL = {
+    "simulated aircraft": "aeronaves simuladas",
+    "simulated crossers": "cruces simulados",
+    "sketched terrain": "terreno esbozado",
+    "simulated cameras": "cámaras simuladas",
 }
 VERDICT = {
     "intact": Words("intact", "íntegro"),
@@ -105,9 +118,8 @@ def _head(review: Review, area: Area) -> str:
     marks = "".join(f'<span class="badge">{badge}</span>' for badge in badges)
     simulated = ""
     if review.simulated:
-        simulated = f'<p class="note">{Words("Not real here: ", "No es real aquí: ").html()}' + (
-            f"{escape(', '.join(review.simulated))}.</p>"
-        )
+        spanish = ", ".join(UNREAL.get(word, word) for word in review.simulated)
+        simulated = _note(Words(f"Not real here: {', '.join(review.simulated)}.", f"No es real aquí: {spanish}."))
     return (
         f'<header><svg class="mark" viewBox="0 0 64 28" aria-hidden="true"><path d="M32 19C27 9 16 4 1 3c8 3 12 6 15 10'
         "-3-1-6-1-9 0 6 1 11 4 16 8-2 0-4 1-5 2 6 0 11 1 14 3 3-2 8-3 14-3-1-1-3-2-5-2 5-4 10-7 16-8-3-1-6-1-9 0 3-4 "
@@ -324,7 +336,7 @@ def _flights(review: Review) -> str:
         Words("Off path (median / worst)", "Desvío (mediana / máximo)"),
         Words("Most below plan", "Máximo bajo el plan"),
         Words("Late (median)", "Retraso (mediana)"),
-        Words("Whole", "Entera"),
+        Words("Ended", "Final"),
     ]
     rows = [
         (
@@ -335,13 +347,20 @@ def _flights(review: Review) -> str:
             f"{_metres(f.median_off_path_m)} / {_metres(f.worst_off_path_m)}",
             _metres(f.worst_below_plan_m),
             "–" if f.median_late_s is None else f"{f.median_late_s:.0f} s",
-            (Words("yes", "sí") if f.complete else Words("no", "no")).html(),
+            _ending(f),
         )
         for f in review.flown
     ]
     return _section(
         Words("Flown against planned", "Volado frente a planeado"), f"<p>{lead.html()}</p>{_table(head, rows)}"
     )
+
+
+def _ending(flight: FlownSortie) -> str:
+    status, _, why = flight.outcome.partition(": ")
+    words = OUTCOME.get(status, Words("whole", "entera") if flight.complete else Words("not whole", "incompleta"))
+    kind = "" if flight.complete else "bad"
+    return f'<span class="{kind}">{words.html()}</span>' + (f'<small lang="x">{escape(why)}</small>' if why else "")
 
 
 def _alerts(review: Review, area: Area) -> str:

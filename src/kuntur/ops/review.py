@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from kuntur.codecs import klv, mavlink, misb
@@ -263,10 +264,27 @@ def _crossing(area: Area, crosser: SimulatedCrosser, detections: int, *, tracked
     )
 
 
-def flown(sorties: Sequence[Sortie], flights: dict[str, FloatArray]) -> tuple[account.FlownSortie, ...]:
-    """Each planned sortie against the telemetry of its aircraft."""
+def flown(
+    sorties: Sequence[Sortie], flights: dict[str, FloatArray], entries: Sequence[LogEntry]
+) -> tuple[account.FlownSortie, ...]:
+    """Each planned sortie against the telemetry of its aircraft, with the end of it that the record tells."""
     silent: NDArray[np.float64] = np.empty((0, 4))
-    return tuple(account.flown(sortie, *flights.get(sortie.aircraft_id, silent).T) for sortie in sorties)
+    ends = {str(e.detail.get("sortie")): e for e in entries if e.action in ("end_of_flight", "not_flown")}
+    return tuple(
+        replace(
+            account.flown(sortie, *flights.get(sortie.aircraft_id, silent).T), outcome=_outcome(ends.get(sortie.id))
+        )
+        for sortie in sorties
+    )
+
+
+def _outcome(entry: LogEntry | None) -> str:
+    if entry is None:
+        return ""
+    if entry.action == "not_flown":
+        return f"not_flown: {entry.detail.get('reason', '')}"
+    why = str(entry.detail.get("why", ""))
+    return str(entry.detail.get("status", "")) + (f": {why}" if why else "")
 
 
 # --- the whole review
@@ -310,7 +328,7 @@ def gather(
         unexplained_alerts=unexplained,
         looks=account.summarise_looks(account.looks(area, pictures), policy.look_across_max_m),
         coverage=account.coverage(area, pictures, reach_m, duration_s),
-        flown=flown(planned, feed.flights),
+        flown=flown(planned, feed.flights, entries),
         planned=planned,
         paths={name: table[:, 1:3] for name, table in feed.flights.items()},
         alerts=tuple(alerts),
