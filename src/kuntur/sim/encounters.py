@@ -104,16 +104,25 @@ def sample(crossers: Sequence[SimulatedCrosser], step_s: float) -> Samples:
 
 
 def rates_hz(
-    area: Area, flown: Iterable[Flight], target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+    area: Area, flown: Sequence[Flight], target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
 ) -> FloatArray:
     """Detection rate (n,) of all cameras together for a target at these times and places."""
-    total = np.zeros(len(t_s))
-    for one in flown:
+    each = rates_each_hz(area, flown, target, t_s, x_m, y_m)
+    return np.asarray(each.sum(axis=0), float)
+
+
+def rates_each_hz(
+    area: Area, flown: Sequence[Flight], target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
+) -> FloatArray:
+    """The same for each flight alone: (flights, n)."""
+    rate = np.zeros((len(flown), len(t_s)))
+    for k, one in enumerate(flown):
         index, slant_m, depression = _in_sight(area, one, target, t_s, x_m, y_m)
-        total[index] += detection.detection_rate_hz(
-            one.aircraft.camera, one.search, target, area.weather, slant_m, depression
-        )
-    return _where_crossing(area, total, x_m, y_m)
+        camera = one.aircraft.camera
+        rate[k, index] = detection.detection_rate_hz(camera, one.search, target, area.weather, slant_m, depression)
+    seen = np.flatnonzero(rate.any(axis=0))
+    rate[:, seen] *= crossing(area, x_m[seen], y_m[seen])
+    return rate
 
 
 def exposures(
@@ -138,9 +147,9 @@ def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosse
         near = _near(area, one, crosser.target, t_s, x_m, y_m)
         inside = near[_in_picture(area, one, seed + k, crosser.target, t_s[near], x_m[near], y_m[near])]
         index, slant_m, _ = _in_sight(area, one, crosser.target, t_s[inside], x_m[inside], y_m[inside])
-        found = np.zeros(len(inside))
-        found[index] = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
-        miss *= float(np.prod(1.0 - _where_crossing(area, found, x_m[inside], y_m[inside])))
+        seen = inside[index]
+        found = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
+        miss *= float(np.prod(1.0 - found * crossing(area, x_m[seen], y_m[seen])))
     return miss
 
 
@@ -192,16 +201,13 @@ def _in_picture(
     )
 
 
-def _where_crossing(area: Area, value: FloatArray, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
-    """The values (changed in place), 0 where the place is not between border and depth, or lies in a no-look zone."""
-    index = np.flatnonzero(value)
-    if len(index) == 0:
-        return value
-    x, y = x_m[index], y_m[index]
-    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x, y)
-    counts = (inward >= 0.0) & (inward <= area.requirement.depth_m)
+def crossing(area: Area, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:
+    """Whether somebody there (n,) counts: between border and required depth, and not where looking is forbidden."""
+    if len(x_m) == 0:
+        return np.zeros(0, bool)
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x_m, y_m)
+    counts = np.asarray((inward >= 0.0) & (inward <= area.requirement.depth_m))
     for zone in area.zones:
         if zone.kind == "no_look":
-            counts &= ~lines.inside(zone.xy_m, x, y)
-    value[index[~counts]] = 0.0
-    return value
+            counts &= ~lines.inside(zone.xy_m, x_m, y_m)
+    return counts
