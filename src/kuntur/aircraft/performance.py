@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kuntur.aircraft import atmosphere
 from kuntur.errors import ConfigError
-from kuntur.model.assets import Airframe
+from kuntur.model.assets import Aircraft, Airframe
 from kuntur.model.place import Weather
 from kuntur.units import STANDARD_GRAVITY_MPS2, WH_TO_J
 
@@ -173,6 +173,12 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
         can_fly=not why,
         why=why,
     )
+
+
+def loaded_budget(aircraft: Aircraft, alt_msl_m: float, weather: Weather) -> Budget:
+    """The budget of an aircraft of the fleet: its airframe with its camera as payload (none where the mass is unknown,
+    as for cameras that are part of the airframe)."""
+    return budget(aircraft.airframe, aircraft.camera.mass_kg or 0.0, alt_msl_m, weather)
 
 
 def _airspeeds(airframe: Airframe, mass_factor: float, sigma: float) -> tuple[float, float, float]:

@@ -97,7 +97,7 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
     points that repeat a position are waits (a multirotor hovers, a wing circles, and a wing also circles where even its
     slowest flight would be early). Home at the last-but-one point's altitude until over the base, then down.
 
-    Raises InfeasibleError when a leg needs more airspeed than the aircraft has there.
+    Raises InfeasibleError when a leg between patrol points needs more airspeed than the aircraft has there.
     """
     if len(sortie.t_s) < 3:
         raise InfeasibleError(
@@ -132,11 +132,14 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
         if abs(leg.speed_mps - speed_mps) > 0.05:
             speed_mps = leg.speed_mps
             items.append(change_speed(speed_mps, wing=wing))
+        if wing and leg.vertical:
+            place(LOITER_TO_ALT, leg.to, leg.alt_msl_m)
         owed_s += leg.hold_s
         circling = wing and owed_s >= SHORTEST_LOITER_S
         hold_s = float(round(owed_s)) if circling or not wing else 0.0
         owed_s -= hold_s
-        place(LOITER_TIME if circling else WAYPOINT, leg.to, leg.alt_msl_m, hold_s)
+        if circling or not (wing and leg.vertical):
+            place(LOITER_TIME if circling else WAYPOINT, leg.to, leg.alt_msl_m, hold_s)
         arrivals.append(
             Arrival(
                 seq=len(items),
@@ -171,6 +174,7 @@ class _Leg(Struct, frozen=True):
     t_s: float
     speed_mps: float
     hold_s: float
+    vertical: bool
 
 
 def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> tuple[list[_Leg], float, float]:
@@ -184,21 +188,21 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
     lift_off_s = sortie.t_s[0] if on_ground else sortie.t_s[0] - climb_s
     descent_s = _vertical_s(aircraft, weather, altitudes[last], base.alt_msl_m)
     ready_s = lift_off_s + climb_s
-    points = list(zip(sortie.x_m, sortie.y_m, altitudes, strict=True))
-    points[0] = (sortie.x_m[0], sortie.y_m[0], climb_to_m)
+    points = np.round(np.column_stack([sortie.x_m, sortie.y_m, altitudes]), 1)
+    points[0, 2] = round(climb_to_m, 1)
     legs: list[_Leg] = []
     previous, k = 0, 1
     while k <= last:
         arrive_s = sortie.t_s[k] - (descent_s if k == last else 0.0)
         done_s, to = arrive_s, k
-        while k < last and points[k + 1] == points[to]:
+        while k < last and np.array_equal(points[k + 1], points[to]):
             k += 1
             done_s = sortie.t_s[k] - (descent_s if k == last else 0.0)
-        step = np.subtract(points[to], points[previous])
+        step = points[to] - points[previous]
         speed, early_s = _speed(sortie, to, aircraft, weather, step, altitudes[to], arrive_s - ready_s)
-        hold_s = max(done_s - arrive_s, 0.0) + early_s
+        hold_s = 0.0 if k == last else max(done_s - arrive_s, 0.0) + early_s  # nobody waits before the landing
         if np.any(step != 0.0) or hold_s >= 1.0:
-            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s))
+            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s, bool(np.hypot(step[0], step[1]) < 1.0)))
         previous, ready_s = k, done_s
         k += 1
     return legs, lift_off_s, climb_to_m
@@ -206,7 +210,7 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
 
 def _vertical_s(aircraft: Aircraft, weather: Weather, from_msl_m: float, to_msl_m: float) -> float:
     """Seconds to climb or sink from one altitude to the other, by the rate in the middle."""
-    budget = performance.budget(aircraft.airframe, 0.0, (from_msl_m + to_msl_m) / 2.0, weather)
+    budget = performance.loaded_budget(aircraft, (from_msl_m + to_msl_m) / 2.0, weather)
     rate = budget.climb_mps if to_msl_m > from_msl_m else budget.descent_mps
     return abs(to_msl_m - from_msl_m) / rate
 
@@ -222,12 +226,13 @@ def _speed(
 ) -> tuple[float, float]:
     """Speed to command on the leg to point k, and by how many seconds it will be early at its slowest."""
     dx, dy, dz = map(float, step_m)
-    budget = performance.budget(aircraft.airframe, 0.0, alt_msl_m, weather)
+    budget = performance.loaded_budget(aircraft, alt_msl_m, weather)
     distance = math.hypot(dx, dy)
     if distance < 1.0:
         return budget.airspeed_mps, max(time_s - _vertical_s(aircraft, weather, alt_msl_m - dz, alt_msl_m), 0.0)
     wanted = airspeed_for(distance / max(time_s, 1e-3), dx, dy, weather)
-    if wanted > budget.max_airspeed_mps * _SPEED_TOLERANCE:
+    near_base = k == 1 or k == len(sortie.t_s) - 1  # late by the climb or the approach; the legs between make up for it
+    if wanted > budget.max_airspeed_mps * _SPEED_TOLERANCE and not near_base:
         raise InfeasibleError(
             f"Sortie {sortie.id}: {distance:.0f} m to point {k} in {time_s:.0f} s (climbs taken off) is more than the "
             f"{budget.max_airspeed_mps:.1f} m/s airspeed of {aircraft.name} at {alt_msl_m:.0f} m.",

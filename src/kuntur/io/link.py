@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from kuntur.errors import BusyError, LinkError
 
@@ -15,37 +16,40 @@ CONNECT_S = 5.0
 Receive = Callable[[bytes], None]
 
 
+def udp_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
+    """A UDP socket bound to `port` (0: any free one). Raises BusyError when somebody else has it."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        sock.setblocking(False)
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise BusyError(
+            f"UDP port {port} on {host} cannot be had: {error.strerror}.",
+            remedy="Stop the program that has it, or choose another port.",
+        ) from error
+    return sock
+
+
 class UdpLink(asyncio.DatagramProtocol):
-    """Listens on one port and answers whoever spoke last: what ground stations do. Make it with `listen`."""
+    """Listens on one port and answers whoever spoke last: what ground stations do. Make it with `open`."""
 
     def __init__(self, receive: Receive) -> None:
         self.datagrams = True
-        self.port = 0
         self._receive = receive
         self._transport: asyncio.DatagramTransport | None = None
         self._peer: tuple[str, int] | None = None
 
     @classmethod
-    async def listen(cls, receive: Receive, port: int = 0, host: str = LOOPBACK) -> UdpLink:
-        """Listen on `port` (0: any free one; see `.port`). Raises BusyError when somebody else has it."""
+    async def open(cls, receive: Receive, sock: socket.socket) -> UdpLink:
+        """Take over a socket that `udp_socket` bound."""
         link = cls(receive)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            sock.bind((host, port))
-        except OSError as error:
-            sock.close()
-            raise BusyError(
-                f"UDP port {port} on {host} is in use: {error.strerror}.",
-                remedy="Stop the other program or choose another.",
-            ) from error
-        link.port = sock.getsockname()[1]
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: link, sock=sock)
         return link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._peer = addr

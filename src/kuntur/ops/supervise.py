@@ -158,8 +158,8 @@ class Supervisor:
     def _check_energy(self, state: PlatformState, x_m: float, y_m: float) -> None:
         if state.battery_fraction is None:
             return
-        base, weather, airframe = self._base, self._area.weather, self._aircraft.airframe
-        budget = performance.budget(airframe, 0.0, state.alt_msl_m, weather)
+        base, weather = self._base, self._area.weather
+        budget = performance.loaded_budget(self._aircraft, state.alt_msl_m, weather)
         if not budget.can_fly:
             return
         dx, dy = base.x_m - x_m, base.y_m - y_m
@@ -195,7 +195,7 @@ class Supervisor:
             self._speed_mps = between[-1].params[1]
         if distance < 1.0:
             return
-        budget = performance.budget(self._aircraft.airframe, 0.0, to.alt_msl_m, weather)
+        budget = performance.loaded_budget(self._aircraft, to.alt_msl_m, weather)
         wanted = missions.airspeed_for(distance / max(left_s, 1.0), dx, dy, weather)
         airspeed = min(max(wanted, budget.min_airspeed_mps), budget.max_airspeed_mps)
         speed = airspeed if self._link.wing else missions.ground_speed_for(airspeed, dx, dy, weather)
@@ -262,11 +262,11 @@ def safe_return_altitude_m(area: Area, aircraft: Aircraft, base: Base, sortie: S
         float(path.safe_altitude_m(area.terrain, [p, home], RETURN_CORRIDOR_M, RETURN_HEIGHT_M)[0]) for p in points
     ]
     altitude = max(needed, default=math.nan)
-    budget = performance.budget(aircraft.airframe, 0.0, base.alt_msl_m, area.weather)
+    budget = performance.loaded_budget(aircraft, base.alt_msl_m, area.weather)
     if not altitude <= budget.max_alt_msl_m:  # NaN too: a void on the way
         return None
     if aircraft.airframe.kind == "fixed_wing":
-        there = performance.budget(aircraft.airframe, 0.0, altitude, area.weather)
+        there = performance.loaded_budget(aircraft, altitude, area.weather)
         slope = there.climb_mps / (there.airspeed_mps + area.weather.wind_speed_mps)
         for point, start_msl_m in zip(points, altitudes, strict=True):
             if not _climb_is_clear(area, point, float(start_msl_m), home, altitude, slope, base.alt_msl_m):

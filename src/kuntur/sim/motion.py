@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from kuntur.aircraft import performance
-from kuntur.model.assets import Airframe
+from kuntur.model.assets import Aircraft
 from kuntur.model.place import Weather
 from kuntur.units import STANDARD_GRAVITY_MPS2, wrap_pi
 
@@ -31,8 +31,8 @@ Point = tuple[float, float, float]
 class Body:
     """Where the aircraft is, how it moves, and what is left in it. Local frame; heading clockwise from grid north."""
 
-    def __init__(self, airframe: Airframe, weather: Weather, at: Point) -> None:
-        self.airframe = airframe
+    def __init__(self, aircraft: Aircraft, weather: Weather, at: Point) -> None:
+        self.aircraft = aircraft
         self.weather = weather
         self.x_m, self.y_m, self.alt_msl_m = at
         self.heading_rad = 0.0
@@ -43,7 +43,7 @@ class Body:
         self._wind_x = -weather.wind_speed_mps * math.sin(weather.wind_from_rad)
         self._wind_y = -weather.wind_speed_mps * math.cos(weather.wind_from_rad)
         self._refresh_in_s = 0.0
-        self.budget = performance.budget(airframe, 0.0, self.alt_msl_m, weather)
+        self.budget = performance.loaded_budget(aircraft, self.alt_msl_m, weather)
         self._full_s = self._full_endurance_s()
 
     @property
@@ -60,7 +60,7 @@ class Body:
         self.vx_mps = self.vy_mps = self.vz_mps = self.airspeed_mps = self.bank_rad = 0.0
 
     def _full_endurance_s(self) -> float:
-        usable = self.budget.endurance_s or performance.budget(self.airframe, 0.0, 0.0, Weather()).endurance_s / 2.0
+        usable = self.budget.endurance_s or performance.loaded_budget(self.aircraft, 0.0, Weather()).endurance_s / 2.0
         return usable / (1.0 - performance.RESERVE)
 
     def _spend(self, dt_s: float) -> None:
@@ -71,7 +71,7 @@ class Body:
         self._refresh_in_s -= dt_s
         if self._refresh_in_s <= 0.0:
             self._refresh_in_s = REFRESH_S
-            self.budget = performance.budget(self.airframe, 0.0, self.alt_msl_m, self.weather)
+            self.budget = performance.loaded_budget(self.aircraft, self.alt_msl_m, self.weather)
             self._full_s = self._full_endurance_s()
 
     def _vertical(self, wanted_mps: float) -> float:

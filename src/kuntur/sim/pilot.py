@@ -45,7 +45,7 @@ class Pilot:
         self._send = send
         base = next(base for base in area.bases if base.id == aircraft.base_id)
         self.home: Point = (base.x_m, base.y_m, base.alt_msl_m)
-        self.body = Body(aircraft.airframe, area.weather, self.home)
+        self.body = Body(aircraft, area.weather, self.home)
         self.parameters = Parameters(wing=self.wing, system_id=aircraft.system_id, send=send)
         self.ground = GroundData(area.frame, self.parameters["TERRAIN_SPACING"], send)
         home_item = MissionItem(
