@@ -88,7 +88,7 @@ def test_what_is_projected_into_the_picture_is_located_where_it_was() -> None:
     rng = np.random.default_rng(1)
     x_m, y_m = rng.uniform(-200.0, 1500.0, 400), rng.uniform(-1500.0, 500.0, 400)
     points = np.stack([x_m, y_m, grid.height_at(terrain, x_m, y_m)], axis=-1)
-    index = coverage.seen(terrain, view, points, 6000.0)
+    index, _ = coverage.seen(terrain, view, points, 6000.0)
     assert len(index) > 50
     column_px, row_px, _ = coverage.project(view, points[index])
     detections = [mid(pose, c, r) for c, r in zip(column_px, row_px, strict=True)]

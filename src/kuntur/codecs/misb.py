@@ -368,8 +368,8 @@ def _alt_hae_m(values: Values, geoid: Geoid) -> float | None:
             return float(values[name])
     if "sensor_alt_msl_m" not in values:
         return None
-    lat_deg, lon_deg = values["sensor_lat_deg"], values["sensor_lon_deg"]
-    return float(heights.hae_from_msl(geoid, lat_deg, lon_deg, values["sensor_alt_msl_m"]))
+    undulation_m = heights.undulation_at(geoid, values["sensor_lat_deg"], values["sensor_lon_deg"])
+    return float(values["sensor_alt_msl_m"]) + undulation_m
 
 
 def sensor_pose(values: Values, aircraft_id: str, geoid: Geoid, *, columns_px: int, rows_px: int) -> SensorPose | str:

@@ -287,13 +287,14 @@ class Watch:
         """Probability that movers standing at these places are detected in this look."""
         terrain = self.area.terrain
         prob = np.zeros(len(xy_m))
-        points = np.column_stack([xy_m, grid.height_at(terrain, xy_m[:, 0], xy_m[:, 1]) + _AIM_HEIGHT_M])
-        index, slant_m = coverage.in_picture(view, points, model.longest_m)
-        if len(index) == 0:
+        near = np.flatnonzero(np.hypot(xy_m[:, 0] - view.x_m, xy_m[:, 1] - view.y_m) <= model.longest_m)
+        if len(near) == 0:
             return prob
-        clear = np.isin(index, coverage.seen(terrain, view, points, model.longest_m))
-        for kind in (0, 1, 2):
-            mine = clear & (kinds[index] == kind)
+        z_m = grid.height_at(terrain, xy_m[near, 0], xy_m[near, 1]) + _AIM_HEIGHT_M
+        shown, slant_m = coverage.seen(terrain, view, np.column_stack([xy_m[near], z_m]), model.longest_m)
+        index = near[shown]
+        for kind in (0, 1, 2) if len(index) else ():
+            mine = kinds[index] == kind
             if mine.any():
                 target = _TARGETS.get(kind, "person")
                 worth = detection.glimpse_prob(
@@ -402,7 +403,7 @@ class _Ground:
         shape, count = points.shape[:2], points.shape[0] * points.shape[1]
         if first_row >= last_row or first_col >= last_col:
             shape, count, points = (0, 0), 0, np.empty((0, 0, 3))
-        seen = coverage.seen(self._terrain, view, np.vstack([points.reshape(-1, 3), self._border]), reach_m)
+        seen, _ = coverage.seen(self._terrain, view, np.vstack([points.reshape(-1, 3), self._border]), reach_m)
         t_ns = float(view.pose.t_ns)
         on_border = seen[seen >= count] - count
         self._border_last_t_ns[on_border] = np.maximum(self._border_last_t_ns[on_border], t_ns)

@@ -164,7 +164,7 @@ class SimulatedCamera:
             aircraft_id=self._aircraft.id,
             lat_deg=lat_deg,
             lon_deg=lon_deg,
-            alt_hae_m=float(heights.hae_from_msl(self._area.geoid, lat_deg, lon_deg, alt_msl_m)),
+            alt_hae_m=alt_msl_m + heights.undulation_at(self._area.geoid, lat_deg, lon_deg),
             azimuth_rad=azimuth_rad,
             elevation_rad=elevation_rad,
             roll_rad=0.0,
@@ -196,7 +196,7 @@ class SimulatedCamera:
         points = np.column_stack([[n[2:] for n in near], ground_m + raised_m])
         columns, rows, slants_m = coverage.project(view, points)
         found = []
-        for i in coverage.seen(self._area.terrain, view, points, math.inf):
+        for i in coverage.seen(self._area.terrain, view, points, math.inf)[0]:
             k, crosser, _, _ = near[i]
             camera, slant_m = self._aircraft.camera, float(slants_m[i])
             prob = float(detection.glimpse_prob(camera, crosser.target, slant_m, self._area.weather))

@@ -49,11 +49,11 @@ def in_picture(view: CameraView, points_m: FloatArray, reach_m: float) -> tuple[
     return index, slant_m[index]
 
 
-def seen(terrain: Terrain, view: CameraView, points_m: FloatArray, reach_m: float) -> IndexArray:
-    """Indices of the points (n, 3) that are in the picture, within reach and in clear line of sight."""
-    index, _ = in_picture(view, points_m, reach_m)
+def seen(terrain: Terrain, view: CameraView, points_m: FloatArray, reach_m: float) -> tuple[IndexArray, FloatArray]:
+    """Indices of the points (n, 3) in the picture, within reach and in clear line of sight, and their slant ranges."""
+    index, slant_m = in_picture(view, points_m, reach_m)
     if len(index) == 0:
-        return index
+        return index, slant_m
     origin = np.array([view.x_m, view.y_m, view.alt_msl_m])
     clear = rays.line_of_sight(terrain, origin, points_m[index], threads=1) == rays.CLEAR
-    return np.asarray(index[clear])
+    return index[clear], slant_m[clear]

@@ -68,6 +68,17 @@ def drift_m(dt_s: FloatArray, speed_mps: FloatArray, memory_s: FloatArray) -> Fl
     return np.sqrt(_position_noise_m2(dt_s, speed_mps, memory_s))
 
 
+def longest_gap_s(motion: Motion, farthest_m: float) -> float:
+    """After how long a mover may have strayed `farthest_m` (one sigma per axis)."""
+    low_s, high_s = 0.0, 1e6
+    while high_s - low_s > 0.1:
+        middle_s = (low_s + high_s) / 2.0
+        one = np.array([middle_s])
+        strayed_m = drift_m(one, np.array([motion.speed_mps]), np.array([motion.memory_s]))[0]
+        low_s, high_s = (middle_s, high_s) if strayed_m < farthest_m else (low_s, middle_s)
+    return low_s
+
+
 def initial(z_m: FloatArray, R_m2: FloatArray, motion: Motion) -> tuple[FloatArray, FloatArray]:
     """State (4,) and covariance (4, 4) of a mover seen once: velocity unknown within its class."""
     cov = np.zeros((4, 4))

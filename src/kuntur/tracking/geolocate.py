@@ -73,7 +73,7 @@ def camera_view(terrain: Terrain, geoid: Geoid, pose: SensorPose) -> CameraView:
         pose=pose,
         x_m=float(x_m),
         y_m=float(y_m),
-        alt_msl_m=float(heights.msl_from_hae(geoid, pose.lat_deg, pose.lon_deg, pose.alt_hae_m)),
+        alt_msl_m=pose.alt_hae_m - heights.undulation_at(geoid, pose.lat_deg, pose.lon_deg),
         azimuth_rad=frames.grid_azimuth(frame, pose.lat_deg, pose.lon_deg, pose.azimuth_rad),
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -131,6 +132,8 @@ def step(
     """The tracks after one look. Looks must come in the order of their time."""
     settings = settings or TrackerSettings()
     near = _near(tracks, look)
+    if not look.detections and len(near) == 0 and not _overdue(tracks, look.t_ns, settings).any():
+        return tracks, ()
     states, covs = tracks.at(look.t_ns, near)
     found_prob = _found_prob(look, states, covs, tracks.size_class[near])
     pairs = _pairs(tracks, near, states, covs, found_prob, look, settings)
@@ -263,15 +266,28 @@ def _begin(
     )
 
 
+@lru_cache(maxsize=8)
+def _longest_gap_ns(settings: TrackerSettings) -> IntArray:
+    """By size class: how long a track may go unseen."""
+    gaps_s = [filters.longest_gap_s(filters.MOTIONS[name], settings.lost_m) for name in SIZE_CLASSES]
+    return np.round(np.minimum(gaps_s, settings.lost_s) * NS_PER_S).astype(np.int64)
+
+
+def _overdue(tracks: TrackerState, t_ns: int, settings: TrackerSettings) -> NDArray[np.bool_]:
+    """Tracks not seen for too long."""
+    overdue: NDArray[np.bool_] = t_ns - tracks.t_ns > _longest_gap_ns(settings)[tracks.size_class]
+    return overdue
+
+
 def _judge(
     before: TrackerState, after: TrackerState, t_ns: int, settings: TrackerSettings
 ) -> tuple[TrackerState, tuple[Change, ...]]:
     """Confirm, let go, and say what changed. Rows of `before` are the first rows of `after`."""
     known = len(before.id)
-    dt_s = np.maximum(t_ns - after.t_ns, 0) / NS_PER_S
-    strayed_m = filters.drift_m(dt_s, _SPEED_MPS[after.size_class], _MEMORY_S[after.size_class])
-    gone = (after.score < settings.drop_score) | (dt_s > settings.lost_s) | (strayed_m > settings.lost_m)
+    gone = (after.score < settings.drop_score) | _overdue(after, t_ns, settings)
     gone[known:] = False
+    if known == len(after.id) and not gone.any() and np.array_equal(after.hits, before.hits):
+        return after, ()  # misses at most, and those never raise a score
     confirmed = after.confirmed | ((after.score >= settings.confirm_score) & (after.hits >= settings.least_hits))
     seen = np.flatnonzero(after.hits[:known] > before.hits)
     changes: list[Change] = [Change(track_id=int(track_id), what="new") for track_id in after.id[known:]]
