@@ -62,7 +62,7 @@ def _value(value: Any, hint: Any, where: str, key: str) -> Any:
             raise ConfigError(f'{where}: "{key}" must be a table.', remedy=f"Write [{key}] and its keys below it.")
         return decode(value, inner, f"{where}, [{key}]")
     if get_origin(inner) is tuple and isinstance(item := get_args(inner)[0], type) and issubclass(item, Struct):
-        if not isinstance(value, list):
+        if not isinstance(value, list) or not all(isinstance(one, Mapping) for one in value):
             raise ConfigError(f'{where}: "{key}" must be an array of tables.', remedy=f"Write [[{key}]] for each.")
         return tuple(decode(one, item, f"{where}, [[{key}]] {_label(one, n)}") for n, one in enumerate(value, 1))
     _refuse_infinite(value, where, key)
