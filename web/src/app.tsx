@@ -1,6 +1,6 @@
 /** The screen: gets the area once, follows the present, and gives both to the map and the panels. */
 
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { follow } from './live.ts';
 import { STALE_S } from './limits.ts';
 import { type Look, MapView, type Room } from './map/view.ts';
@@ -116,7 +116,7 @@ export function App({ session }: { session: Session }) {
   const [look, setLook] = useState(firstLook);
   const { still, fault, setArea, onRefused } = useStill(session);
   const words = WORDS[look.language];
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.dataset.theme = look.theme;
     document.documentElement.lang = look.language;
     localStorage.setItem(KEPT, JSON.stringify(look));

@@ -56,7 +56,7 @@ def create_app(watch: LiveWatch, *, token: str, actor: str = "operator", static:
     )
     guarded = Router("/", route_handlers=[*routes.GUARDED], guards=[require_token])
     return Litestar(
-        route_handlers=[guarded, routes.page_file, live_socket],
+        route_handlers=[guarded, routes.index, routes.page_file, live_socket],
         state=state,
         middleware=[partial(Door, policy=policy)],
         exception_handlers={KunturError: _explain},

@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler, route
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, PathParameter
 from msgspec import Meta as Limits
 from msgspec import Struct
 
@@ -67,17 +67,28 @@ def _cached(request: Request[Any, Any, State], body: bytes, media_type: str, eta
     return Response(body, media_type=media_type, headers=headers)
 
 
-@route(["/", "/{name:path}"], http_method=["GET", "HEAD"], include_in_schema=False, sync_to_thread=False)
-def page_file(request: Request[Any, Any, State], name: str = "/index.html") -> Response[bytes]:
+def _page_file(request: Request[Any, Any, State], name: str) -> Response[bytes]:
     """One file of the page, from memory: no path of a request ever reaches the disk."""
-    file: PageFile | None = request.app.state.page.get(name.lstrip("/"))
+    file: PageFile | None = request.app.state.page.get(name)
     if file is None:
         raise NotFoundException("There is no such page.")
     return _cached(request, file.body, file.media_type, file.etag, file.cache_control)
 
 
+@route("/", http_method=["GET", "HEAD"], include_in_schema=False, sync_to_thread=False)
+def index(request: Request[Any, Any, State]) -> Response[bytes]:
+    return _page_file(request, "index.html")
+
+
+@route("/{name:path}", http_method=["GET", "HEAD"], include_in_schema=False, sync_to_thread=False)
+def page_file(request: Request[Any, Any, State], name: FromPath[str]) -> Response[bytes]:
+    return _page_file(request, name.lstrip("/"))
+
+
 @get("/tiles/terrain/{zoom:int}/{column:int}/{name:str}", sync_to_thread=True)
-def terrain_tile(request: Request[Any, Any, State], zoom: int, column: int, name: str) -> Response[bytes]:
+def terrain_tile(
+    request: Request[Any, Any, State], zoom: FromPath[int], column: FromPath[int], name: FromPath[str]
+) -> Response[bytes]:
     """Heights as Mapbox terrain-RGB; name: the row, with ".png"."""
     row, _, suffix = name.partition(".")
     served = suffix == "png" and row.isascii() and row.isdigit() and len(row) < 9
@@ -134,7 +145,9 @@ def voids(state: State) -> Response[bytes]:
 
 
 @post("/api/alerts/{alert_id:str}/acknowledge", status_code=200, sync_to_thread=False)
-def acknowledge(state: State, data: Note, alert_id: Annotated[str, Parameter(max_length=200)]) -> Acknowledged:
+def acknowledge(
+    state: State, data: JSONBody[Note], alert_id: Annotated[str, PathParameter(max_length=200)]
+) -> Acknowledged:
     """Write down that the person at this screen has seen to the alert."""
     if not state.watch.live.acknowledge(alert_id, state.actor, data.note):
         raise NotFoundException(f"There is no alert {alert_id}.")
