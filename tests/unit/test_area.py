@@ -184,7 +184,7 @@ def test_no_such_area_names_the_embedded_one(tmp_path: Path) -> None:
 
 
 def test_the_side_is_told_by_the_whole_line(folder: Path) -> None:
-    """North of the part that is watched the line turns west, and a base there is ours although it lies beyond the end."""
+    """North of the watched part the line turns west, and a base there is ours although it lies beyond the end."""
     there = '[[base]]\nid = "north"\nname = "N"\nlat_deg = -9.95\nlon_deg = -70.02\npads = 1'
     toml = small_area.write(folder, ("to_km = 11.0", "to_km = 6.0"), *adding(there))
     small_area.write_border(folder / "border.geojson", [[-70.0, -10.06], [-70.0, -9.99], [-70.06, -9.97]])
