@@ -202,7 +202,8 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
         speed, early_s = _speed(sortie, to, aircraft, weather, step, altitudes[to], arrive_s - ready_s)
         hold_s = 0.0 if k == last else max(done_s - arrive_s, 0.0) + early_s  # nobody waits before the landing
         if np.any(step != 0.0) or hold_s >= 1.0:
-            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s, bool(np.hypot(step[0], step[1]) < 1.0)))
+            vertical = bool(np.hypot(step[0], step[1]) < 1.0 <= abs(step[2]))
+            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s, vertical))
         previous, ready_s = k, done_s
         k += 1
     return legs, lift_off_s, climb_to_m
