@@ -71,7 +71,7 @@ class Sketch(Struct, frozen=True, kw_only=True):
 
 
 def draw(sketch: Sketch) -> HeightArray:
-    """Heights (rows, cols) float32, row 0 northernmost; the same on every run for the same sketch."""
+    """Heights (rows, cols) float32, row 0 northernmost; the same bytes on every run for the same sketch."""
     rng = np.random.default_rng(sketch.seed)
     coarsest = _EROSION[0][0]
     height = _macro_relief(sketch, coarsest, rng)
@@ -83,11 +83,16 @@ def draw(sketch: Sketch) -> HeightArray:
         for _ in range(passes):
             # Roughness, more where it is steeper, hides the eight directions of the grid.
             height = height + rng.standard_normal(height.shape) * 0.08 * cell_m * _slope(height, cell_m)
-            height = _incise(height, cell_m, erodibility, lake)
+            height = _incise(_settled(height), cell_m, erodibility, lake)
             height = _slump(height, cell_m, passes=2)
     height = _refine(sketch, height, 1, rng)
     height = _slump(height, sketch.cell_m, passes=4)
-    return _pin(sketch, height).astype(np.float32)
+    return _settled(_pin(sketch, height)).astype(np.float32)
+
+
+def _settled(height: FloatArray) -> FloatArray:
+    """Rounded to 1/1024 m, so that the last bits of another machine's exp and sqrt do not send water another way."""
+    return np.asarray(np.round(height * 1024.0) / 1024.0)
 
 
 def _axes(sketch: Sketch, factor: int) -> tuple[FloatArray, FloatArray]:
@@ -205,8 +210,10 @@ def _drainage(height: FloatArray, outlet: NDArray[np.bool_]) -> tuple[IntArray, 
     a = np.concatenate([p.ravel() for p, _, _ in pairs])
     b = np.concatenate([q.ravel() for _, q, _ in pairs])
     step = np.concatenate([np.full(p.size, d) for p, _, d in pairs])
-    # Among a cell's lower neighbours the steepest wins; the term is far below any height difference that matters.
-    weight = np.maximum(flat[a], flat[b]) - 1e-4 * np.abs(flat[a] - flat[b]) / step
+    # Among a cell's lower neighbours the steepest wins, on a flat one chosen by its number; both terms are far below
+    # any height difference that matters, and no two weights are equal, so the order of sorting does not either.
+    chance = (a * 0.6180339887498949 + b * 0.7548776662466927) % 1.0
+    weight = np.maximum(flat[a], flat[b]) - 1e-4 * np.abs(flat[a] - flat[b]) / step + 1e-6 * chance
     mouths = np.flatnonzero(outlet)
     a, b = np.concatenate([a, np.full(mouths.size, sea)]), np.concatenate([b, mouths])
     weight = np.concatenate([weight, np.full(mouths.size, flat.min() - 1.0)])
