@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_area
+from msgspec import Struct
 
+from kuntur.config import Settings
 from kuntur.errors import BorderError, ConfigError, KunturError, TerrainError
 from kuntur.geodesy import lines
 from kuntur.io import area as area_io
+from kuntur.io import area_file
 from kuntur.model.place import Area
 
 
@@ -256,3 +259,15 @@ def test_every_catalog_entry_has_a_source_and_no_weapon() -> None:
     for entry in (*known.airframe, *known.camera, *known.radio):
         assert len(entry.source) > 20, entry.id
         assert not {"missile", "munition", "warhead"} & set(entry.source.lower().split())
+
+
+def test_every_key_is_in_the_reference(repository: Path) -> None:
+    """The page cannot lie by omission: each key of each table of the area file and the settings stands in it."""
+    page = (repository / "docs" / "reference" / "area-file.md").read_text(encoding="utf-8")
+    for schema in (Settings, *(s for s in vars(area_file).values() if isinstance(s, type) and issubclass(s, Struct))):
+        if schema in (Struct, area_file.AreaFile, area_file.CatalogFile):
+            continue
+        for key in schema.__struct_fields__:
+            assert f"`{key}`" in page, f"{schema.__name__}.{key}"
+    for table in area_file.AreaFile.__struct_fields__:
+        assert f"[{table}]" in page or f"`{table}`" in page, table
