@@ -31,6 +31,8 @@ def write(
 ) -> None:
     """Write named bands (all rows x cols, one dtype) in the local frame. Row 0 is the northernmost."""
     arrays = list(bands.values())
+    if any(array.shape != arrays[0].shape or array.dtype != arrays[0].dtype for array in arrays):
+        raise ValueError("the bands of one raster have one shape and one dtype")  # GDAL would stretch them silently
     profile: dict[str, Any] = {
         "height": arrays[0].shape[0],
         "width": arrays[0].shape[1],
