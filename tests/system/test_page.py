@@ -184,8 +184,7 @@ def test_the_map_lives(browser: Browser, serving: Serving) -> None:
     assert "cruzó la frontera" in alert.inner_text()
     assert page.locator(".badges").inner_text().split("\n") == [
         "TERRENO ESBOZADO",
-        "AERONAVES SIMULADAS",
-        "CRUCES SIMULADOS",
+        "SIMULADO: AERONAVES · CRUCES",
     ]
 
     # Terrain in 3-D changes the view and breaks nothing.

@@ -40,7 +40,7 @@ function firstLook(): Look {
 
 /** The part of the map that no panel covers. */
 const room = (): Room =>
-  innerWidth < NARROW_PX ? { top: 76, bottom: 30, left: 20, right: 240 } : { top: 84, bottom: 54, left: 268, right: 352 };
+  innerWidth < NARROW_PX ? { top: 76, bottom: 30, left: 20, right: 240 } : { top: 84, bottom: 74, left: 268, right: 352 };
 
 /** Meta and area, asked for until the server answers. */
 function useStill(session: Session) {
@@ -196,7 +196,7 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
       />
       {old && <OldData view={view} lost={!connected} ageS={ageS} offsetH={meta.utc_offset_h} words={words} />}
       <aside class="left">
-        <Fleet aircraft={view?.aircraft ?? []} words={words} language={look.language} onPick={(a) => map.current?.flyTo(a)} />
+        <Fleet aircraft={view?.aircraft ?? []} words={words} language={look.language} speed={view?.speed ?? 1} onPick={(a) => map.current?.flyTo(a)} />
         {drawable && (
           <Layers
             look={look}

@@ -14,6 +14,7 @@ export interface AircraftView {
   heading_deg: number | null;
   ground_speed_mps: number | null;
   mode: string;
+  armed: boolean;
   battery_fraction: number | null;
   age_s: number;
   trail: LonLat[];

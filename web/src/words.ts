@@ -45,8 +45,9 @@ const en = {
   minutes: 'min',
   sketched: 'SKETCHED TERRAIN',
   sketchedHelp: 'Generated from published peak heights. Not surveyed: do not fly by it.',
-  simulatedAircraft: 'SIMULATED AIRCRAFT',
-  simulatedCrossers: 'SIMULATED CROSSERS',
+  simulated: 'SIMULATED:',
+  cameras: 'cameras',
+  crossers: 'crossers',
   simulatedHelp: 'Made by a simulation, not by real sensors or aircraft.',
   voids: 'grey: terrain unknown',
   fit: 'Show the whole border',
@@ -132,8 +133,9 @@ const es: Words = {
   minutes: 'min',
   sketched: 'TERRENO ESBOZADO',
   sketchedHelp: 'Generado a partir de alturas publicadas. No es un levantamiento: no vuele con él.',
-  simulatedAircraft: 'AERONAVES SIMULADAS',
-  simulatedCrossers: 'CRUCES SIMULADOS',
+  simulated: 'SIMULADO:',
+  cameras: 'cámaras',
+  crossers: 'cruces',
   simulatedHelp: 'Hecho por una simulación, no por sensores ni aeronaves reales.',
   voids: 'gris: terreno desconocido',
   fit: 'Ver toda la frontera',
@@ -185,12 +187,17 @@ const MODES: Record<string, [string, string]> = {
   LAND: ['landing', 'aterrizando'],
   LOITER: ['holding', 'en espera'],
   GUIDED: ['guided', 'guiada'],
-  STABILIZE: ['on the ground', 'en tierra'],
-  MANUAL: ['on the ground', 'en tierra'],
   LANDED: ['on the ground', 'en tierra'],
-  READY: ['ready', 'lista'],
 };
 
-export function modeWords(mode: string, language: Language): string {
+export function modeWords(aircraft: { mode: string; armed: boolean }, language: Language): string {
+  const mode = aircraft.armed ? aircraft.mode : 'LANDED';
   return MODES[mode.toUpperCase()]?.[language === 'en' ? 0 : 1] ?? mode;
+}
+
+/** What is simulated, each once and without the word itself; sketched terrain has a badge of its own. */
+export function simulatedThings(said: string[], words: Words): string[] {
+  const known: Record<string, string> = { aircraft: words.aircraft, cameras: words.cameras, crossers: words.crossers };
+  const things = said.map((s) => s.replace(/^simulated /, '')).filter((s) => !s.includes('terrain'));
+  return [...new Set(things)].sort().map((s) => (known[s] ?? s).toUpperCase());
 }

@@ -20,7 +20,10 @@ LonLat = tuple[float, float]
 
 
 class AircraftView(Struct, frozen=True, kw_only=True):
-    """One aircraft as last heard. heading_deg: from true north, clockwise. age_s: since the last telemetry."""
+    """One aircraft as last heard. heading_deg: from true north, clockwise. age_s: since the last telemetry.
+
+    armed: False is on the ground with its motors off.
+    """
 
     id: str
     name: str
@@ -32,6 +35,7 @@ class AircraftView(Struct, frozen=True, kw_only=True):
     heading_deg: float | None = None
     ground_speed_mps: float | None = None
     mode: str = ""
+    armed: bool = True
     battery_fraction: float | None = None
     age_s: float = 0.0
     trail: tuple[LonLat, ...] = ()

@@ -39,7 +39,7 @@ class TerrainFacts(Struct, frozen=True, kw_only=True):
 
 
 class Meta(Struct, frozen=True, kw_only=True):
-    """What the page must know before its first picture. focus: what the map fits to at the start."""
+    """What the page must know before its first picture. focus: border and bases, which the map fits to."""
 
     area_id: str
     title: str
@@ -133,11 +133,12 @@ def meta(
 ) -> Meta:
     """The page's facts about this area and this plan."""
     terrain, xy = area.terrain, area.border.xy_m
+    wanted = np.vstack([xy, *([[base.x_m, base.y_m]] for base in area.bases)])
     known = terrain.heights_m[~np.isnan(terrain.heights_m)]
     return Meta(
         area_id=area.id,
         title=area.title,
-        focus=bounds(area.frame, *xy.min(axis=0), *xy.max(axis=0)),
+        focus=bounds(area.frame, *wanted.min(axis=0), *wanted.max(axis=0)),
         border_length_m=float(lines.chainages(xy)[-1]),
         depth_m=area.requirement.depth_m,
         detection_prob=area.requirement.detection_prob,

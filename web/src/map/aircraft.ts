@@ -25,7 +25,7 @@ const rgb = (c: readonly number[]) => `rgb(${c.slice(0, 3).join(',')})`;
 function label(a: AircraftView): string {
   const height = a.height_agl_m === null ? '–' : metres(a.height_agl_m);
   const battery = a.battery_fraction === null ? '' : ` · ${Math.round(a.battery_fraction * 100)} %`;
-  return `${a.name}\n${height}${battery}`;
+  return a.armed ? `${a.name}\n${height}${battery}` : a.name;
 }
 
 export class AircraftLayers {
@@ -76,7 +76,8 @@ export class AircraftLayers {
         getIcon: (a) => a.kind,
         getPosition: at,
         getAngle: (a) => -(a.heading_deg ?? 0),
-        getSize: 30,
+        getSize: (a) => (a.armed ? 30 : 22),
+        getColor: (a) => [255, 255, 255, a.armed ? 255 : 160],
         sizeUnits: 'pixels',
         parameters: ALWAYS,
         pickable: true,

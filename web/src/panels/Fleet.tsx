@@ -4,16 +4,18 @@ import type { AircraftView } from '../wire.ts';
 import { type Language, modeWords, type Words } from '../words.ts';
 import { AircraftSign } from './signs.tsx';
 
+/** Silence worth a word, in seconds of wall clock: a fast simulation speaks as often by the wall, not by its own time. */
 const SILENT_S = 10;
 
 interface Props {
   aircraft: AircraftView[];
   words: Words;
   language: Language;
+  speed: number;
   onPick(aircraft: AircraftView): void;
 }
 
-export function Fleet({ aircraft, words, language, onPick }: Props) {
+export function Fleet({ aircraft, words, language, speed, onPick }: Props) {
   return (
     <section class="panel fleet" aria-label={words.aircraft}>
       <h2>{words.aircraft}</h2>
@@ -21,7 +23,7 @@ export function Fleet({ aircraft, words, language, onPick }: Props) {
       <ul>
         {aircraft.map((a) => (
           <li key={a.id}>
-            <Card a={a} words={words} language={language} onPick={() => onPick(a)} />
+            <Card a={a} silent={a.age_s > SILENT_S * Math.max(1, speed)} words={words} language={language} onPick={() => onPick(a)} />
           </li>
         ))}
       </ul>
@@ -29,7 +31,7 @@ export function Fleet({ aircraft, words, language, onPick }: Props) {
   );
 }
 
-function Card({ a, words, language, onPick }: { a: AircraftView; words: Words; language: Language; onPick(): void }) {
+function Card({ a, silent, words, language, onPick }: { a: AircraftView; silent: boolean; words: Words; language: Language; onPick(): void }) {
   const low = a.battery_fraction !== null && a.battery_fraction < LOW_BATTERY;
   const height = a.height_agl_m === null ? words.unknown : metres(a.height_agl_m);
   return (
@@ -38,13 +40,13 @@ function Card({ a, words, language, onPick }: { a: AircraftView; words: Words; l
       <span class="name">{a.name}</span>
       <Battery fraction={a.battery_fraction} low={low} words={words} />
       <span class="facts quiet">
-        {a.age_s > SILENT_S ? (
+        {silent ? (
           <strong class="warn">
             {words.noTelemetry} {duration(a.age_s)}
           </strong>
         ) : (
           <>
-            <span class="mode">{modeWords(a.mode, language)}</span>
+            <span class="mode">{modeWords(a, language)}</span>
             <span title={words.aboveGround}>↥ {height}</span>
             <span>{a.ground_speed_mps === null ? '' : `${Math.round(a.ground_speed_mps)} m/s`}</span>
           </>

@@ -1,15 +1,18 @@
 import { clock, duration, km, metres, position } from '../format.ts';
 import type { LiveView, Meta } from '../wire.ts';
-import { type Language, modeWords, type Words } from '../words.ts';
+import { type Language, modeWords, simulatedThings, type Words } from '../words.ts';
 
 /** What on this screen is not real. Stands on the map at all times. */
 export function Badges({ meta, view, words }: { meta: Meta; view: LiveView | null; words: Words }) {
-  const simulated = (what: string) => [...(view?.simulated ?? []), ...meta.simulated].some((s) => s.includes(what));
+  const simulated = simulatedThings([...(view?.simulated ?? []), ...meta.simulated], words);
   return (
     <div class="badges">
       {meta.terrain.sketched && <strong title={words.sketchedHelp}>{words.sketched}</strong>}
-      {simulated('aircraft') && <strong title={words.simulatedHelp}>{words.simulatedAircraft}</strong>}
-      {simulated('crosser') && <strong title={words.simulatedHelp}>{words.simulatedCrossers}</strong>}
+      {simulated.length > 0 && (
+        <strong title={words.simulatedHelp}>
+          {words.simulated} {simulated.join(' · ')}
+        </strong>
+      )}
       {meta.terrain.voids && <strong>{words.voids}</strong>}
     </div>
   );
@@ -57,7 +60,7 @@ export function InWords({ view, words, language }: { view: LiveView | null; word
           {view?.aircraft.map((a) => (
             <tr key={a.id}>
               <th>{a.name}</th>
-              <td>{modeWords(a.mode, language)}</td>
+              <td>{modeWords(a, language)}</td>
               <td>{a.height_agl_m === null ? words.unknown : `${metres(a.height_agl_m)} ${words.aboveGround}`}</td>
               <td>{a.ground_speed_mps === null ? words.unknown : `${Math.round(a.ground_speed_mps)} m/s`}</td>
               <td>{a.battery_fraction === null ? words.unknown : `${Math.round(a.battery_fraction * 100)} %`}</td>
