@@ -6,7 +6,6 @@ only the parameters this simulation honours: setting one changes how it flies.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -62,10 +61,9 @@ class Parameters:
                 self._report(said.param_id)
         elif kind == dialect.MAVLINK_MSG_ID_PARAM_SET and said.param_id in self._table:
             _, low, high = self._table[said.param_id]
-            if math.isfinite(said.param_value):  # a value out of range is refused by reporting the old one
-                if low <= said.param_value <= high:
-                    self._table[said.param_id] = (float(said.param_value), low, high)
-                self._report(said.param_id)
+            if low <= said.param_value <= high:  # anything else, NaN too, is refused by reporting the old value
+                self._table[said.param_id] = (float(said.param_value), low, high)
+            self._report(said.param_id)
 
     def _report(self, name: str) -> None:
         self._send(
