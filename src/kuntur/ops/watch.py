@@ -9,6 +9,7 @@ opens a file or a socket: `ops.running` does.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -25,10 +26,11 @@ from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.tracks import Alert, Detection, FeedItem, GroundDetection, PlatformState, SensorPose, Track
 from kuntur.oversight.ledger import content_sha256
+from kuntur.sim.world import SIMULATED
 from kuntur.tracking import alerts, coverage, geolocate, tracker
 from kuntur.tracking.geolocate import CameraView
 from kuntur.tracking.tracks import to_tracks
-from kuntur.units import NS_PER_S
+from kuntur.units import DEG_TO_RAD, EARTH_RADIUS_M, NS_PER_S
 from kuntur.visibility import detection
 
 FloatArray = NDArray[np.float64]
@@ -38,6 +40,8 @@ LOOKED_AT_PROB: Final = 0.1
 """Ground counts as looked at where one look finds a person with at least this probability. Chosen."""
 BIN_M: Final = 250.0  # pieces of the border whose last look is kept; chosen
 MARGIN_M: Final = 1500.0  # ground this far outside the required strip is shown and timed too; chosen
+TRAIL_M: Final = 150.0  # spacing of an aircraft's trail; chosen
+TRAIL_POINTS: Final = 120
 RULES_EVERY_S: Final = 30.0  # how often coverage and silence are judged; chosen
 LEAST_FALSE_ALARMS: Final = 1e-4  # a detector without any false alarm would make every speck a certain track
 _AIM_HEIGHT_M: Final = 1.0  # where on a mover a look must reach: detection.VISIBLE_HEIGHT_M of both classes
@@ -131,6 +135,12 @@ class Watch:
         self.views: dict[str, CameraView] = {}
         self.tracks = tracker.start()
         self.alerts: list[Alert] = []
+        self.paths: dict[int, list[Track]] = {}
+        """By track id: the track after each detection. Those let go before they were confirmed are not kept."""
+        self.trails: dict[str, list[tuple[float, float]]] = {}
+        """By aircraft id: (lon_deg, lat_deg) every TRAIL_M or more, the newest last."""
+        self.simulated_cameras: set[str] = set()
+        """Aircraft whose packets say that they are simulated."""
         self.t_ns = 0
         self.start_t_ns: int | None = tasking.start_t_ns if tasking else None
         self._tasking_sha256 = content_sha256(tasking) if tasking else ""
@@ -138,7 +148,7 @@ class Watch:
         self._names = {aircraft.id: aircraft.name for aircraft in area.fleet.aircraft}
         self._no_look = [zone.xy_m for zone in area.zones if zone.kind == "no_look"]
         self._frame_numbers: dict[str, int] = {}
-        self._held: list[tuple[int, int, _Sight]] = []
+        self._held: list[tuple[int, str, int, _Sight]] = []
         self._released_t_ns = -(2**62)
         self._rules_t_ns = -(2**62)
         self._alert_settings = alerts.AlertSettings(
@@ -181,6 +191,7 @@ class Watch:
             return
         if state is not None:
             self.platforms[item.source] = state
+            _extend(self.trails.setdefault(item.source, []), state)
 
     def _metadata(self, item: FeedItem) -> None:
         """Decode a datagram and hold its looks until older ones have had their time to arrive."""
@@ -197,9 +208,12 @@ class Watch:
             if sight is None:
                 continue
             self.counts.looks += 1
-            self.heard_t_ns[sight.view.pose.aircraft_id] = item.t_ns
-            self._count_missing(sight.view.pose.aircraft_id, told.values)
-            heapq.heappush(self._held, (sight.view.pose.t_ns, self.counts.looks, sight))
+            aircraft_id = sight.view.pose.aircraft_id
+            self.heard_t_ns[aircraft_id] = item.t_ns
+            self._count_missing(aircraft_id, told.values)
+            if told.values.get("platform_designation") == SIMULATED:
+                self.simulated_cameras.add(aircraft_id)
+            heapq.heappush(self._held, (sight.view.pose.t_ns, aircraft_id, self.counts.looks, sight))
 
     def _sight(self, values: misb.Values, source: str) -> _Sight | None:
         aircraft_id = str(values.get("platform_tail_number", source))
@@ -231,7 +245,7 @@ class Watch:
         """Fold in the held looks up to a time, in the order of their own times."""
         out: list[Alert | Track] = []
         while self._held and self._held[0][0] <= until_t_ns:
-            t_ns, _, sight = heapq.heappop(self._held)
+            t_ns, _, _, sight = heapq.heappop(self._held)
             if t_ns < self._released_t_ns:
                 self.counts.late_looks += 1
             self._released_t_ns = max(self._released_t_ns, t_ns)
@@ -315,6 +329,13 @@ class Watch:
         lost_rows = np.flatnonzero(np.isin(before.id, sorted(gone)))
         lost = to_tracks(self.area.frame, self.area.border, before, lost_rows, None)
         ended = [msgspec.structs.replace(track, status="deleted") for track in lost if track.status == "confirmed"]
+        for track in now:
+            self.paths.setdefault(track.id, []).append(track)
+        for track in lost:
+            if track.status == "tentative":
+                self.paths.pop(track.id, None)
+            else:
+                self.paths[track.id].append(msgspec.structs.replace(track, status="deleted"))
         self._alert_state, raised = alerts.on_tracks(self._alert_state, self._alert_settings, self.area.border, now)
         return [*now, *ended, *self._told(raised)]
 
@@ -360,13 +381,31 @@ class Watch:
         self.alerts += named
         return named
 
+    def useful_range_m(self, aircraft_id: str) -> float:
+        """Slant range up to which this camera can find a person at all."""
+        return self._cameras[aircraft_id].reach_m[1]
+
     def freshness(self) -> tuple[NDArray[np.float32], Lattice]:
         """Seconds since each cell was last looked at, as `ops.live.LiveSource.freshness` has it."""
         return self.ground.age_s(self.t_ns), self.ground.cells
 
 
+def _extend(trail: list[tuple[float, float]], state: PlatformState) -> None:
+    """Add a position to a trail when it is far enough from the last one."""
+    here = (state.lon_deg, state.lat_deg)
+    if trail:
+        east = (here[0] - trail[-1][0]) * math.cos(here[1] * DEG_TO_RAD)
+        if math.hypot(east, here[1] - trail[-1][1]) * DEG_TO_RAD * EARTH_RADIUS_M < TRAIL_M:
+            return
+    trail.append(here)
+    del trail[:-TRAIL_POINTS]
+
+
 class _Ground:
-    """When each cell of the strip along the border, and each piece of the border, was last looked at."""
+    """When each cell of the strip along the border, and each piece of the border, was last looked at.
+
+    expected: (pieces,) bool, the pieces of the border that a look is expected at.
+    """
 
     def __init__(self, area: Area, watchable: NDArray[np.bool_] | None) -> None:
         need, terrain, border = area.requirement, area.terrain, area.border
@@ -386,10 +425,10 @@ class _Ground:
         middle = lines.point_at(border.xy_m, (np.arange(bins) + 0.5) * self.bin_m)
         self._border = np.column_stack([middle, grid.height_at(terrain, middle[:, 0], middle[:, 1]) + _AIM_HEIGHT_M])
         self._border_last_t_ns = np.full(bins, -np.inf)
-        self._expected = ~np.isnan(self._border[:, 2])
+        self.expected = ~np.isnan(self._border[:, 2])
         if watchable is not None:
             row, col = (np.rint(a).astype(int) for a in grid.to_index(terrain, middle[:, 0], middle[:, 1]))
-            self._expected &= watchable[np.clip(row, 0, terrain.rows - 1), np.clip(col, 0, terrain.cols - 1)]
+            self.expected &= watchable[np.clip(row, 0, terrain.rows - 1), np.clip(col, 0, terrain.cols - 1)]
 
     def looked_at(self, view: CameraView, reach_m: float) -> None:
         """Mark what this look shows in clear line of sight."""
@@ -418,4 +457,4 @@ class _Ground:
     def border_age_s(self, t_ns: int, start_t_ns: int) -> FloatArray:
         """(bins,): seconds since the last look or the start of the watch; NaN where no look is expected."""
         last = np.maximum(self._border_last_t_ns, float(start_t_ns))
-        return np.where(self._expected, (float(t_ns) - last) / NS_PER_S, np.nan)
+        return np.where(self.expected, (float(t_ns) - last) / NS_PER_S, np.nan)

@@ -107,7 +107,7 @@ def camera_search(area: Area, aircraft: Aircraft) -> tuple[detection.SearchPatte
     """
     targets = {crosser.target for crosser in area.crossers}
     reach_m = min(detection.max_range_m(aircraft.camera, target, area.weather) for target in targets)
-    return detection.search_pattern(aircraft.camera, area.requirement.height_agl_m, reach_m), reach_m
+    return detection.search_for(aircraft.camera, targets, area.requirement.height_agl_m, area.weather), reach_m
 
 
 class SimulatedCamera:
