@@ -68,11 +68,15 @@ class SimulatedCrosser(Struct, frozen=True, kw_only=True):
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """Everybody who crosses tonight. seed: what the crossers were drawn from."""
+    """Everybody who crosses tonight. seed: what the crossers were drawn from.
+
+    start_t_ns: the start of the watch, which the crossers' t_s count from; None: the start the camera is given.
+    """
 
     area_id: str
     seed: int
     crossers: tuple[SimulatedCrosser, ...]
+    start_t_ns: int | None = None
     simulated: str = "every crosser in this file is simulated"
 
 
@@ -130,7 +134,7 @@ class SimulatedCamera:
         self._area = area
         self._aircraft = aircraft
         self._world = world
-        self._start_t_ns = start_t_ns
+        self._start_t_ns = start_t_ns if world.start_t_ns is None else world.start_t_ns
         self._false_alarms = false_alarms_per_look
         self._dwell_looks = dwell_looks
         self._dwell: tuple[int, float, float] = (0, 0.0, 0.0)  # looks left, azimuth, elevation
