@@ -108,7 +108,7 @@ class BaseTable(Struct, frozen=True, kw_only=True):
     name: str
     lat_deg: Latitude
     lon_deg: Longitude
-    pads: Annotated[int, Meta(ge=1)]
+    pads: Annotated[int, Meta(ge=0)]
     mast_agl_m: Positive = 10.0
 
 
@@ -163,6 +163,7 @@ class CrosserTable(Struct, frozen=True, kw_only=True):
     mode: Literal["walk", "drive"]
     target: Literal["person", "light_vehicle"]
     speed_factor: Positive = 1.0
+    required: bool = True
 
 
 class WeatherTable(Struct, frozen=True, kw_only=True):

@@ -160,13 +160,17 @@ class Weather(Struct, frozen=True, kw_only=True):
 
 
 class CrosserClass(Struct, frozen=True, kw_only=True):
-    """One way of crossing. `speed_factor` multiplies the mode's fast-percentile speed."""
+    """One way of crossing. `speed_factor` multiplies the mode's fast-percentile speed.
+
+    required: whether the requirement must hold against this class. The floor against every class is printed either way.
+    """
 
     id: str
     name: str
     mode: Literal["walk", "drive"]
     target: Literal["person", "light_vehicle"]
     speed_factor: float = 1.0
+    required: bool = True
 
 
 class Requirement(Struct, frozen=True, kw_only=True):

@@ -56,6 +56,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
     attack: float
     ceiling: float
     leak: float
+    class_floors: dict[str, float]
+    """Floor against each class of crosser, also those outside the requirement; `floor` is the lowest of those inside."""
     crosser_class: str
     planning_cell_m: float
     planning_step_s: float
