@@ -20,7 +20,7 @@ from kuntur.model.plans import Certificate, Sortie, Strategy, Tasking
 from kuntur.model.records import Actor, Purpose
 from kuntur.model.tracks import Acknowledgement, Alert, FeedItem, Track
 from kuntur.ops import report, review
-from kuntur.ops.account import Review
+from kuntur.ops.account import Review, Tried, achieved, share
 from kuntur.ops.session import CHECKPOINT_COPY, Session
 from kuntur.sim.world import SimulatedCamera, SimulatedCrosser, World
 from kuntur.store.embedded import WatchStore
@@ -38,6 +38,7 @@ def certificate(floor: float) -> Certificate:
         attack=0.61,
         ceiling=0.83,
         leak=0.07,
+        class_floors={"walker": floor, "driver": 0.04},
         crosser_class="walker",
         planning_cell_m=240.0,
         planning_step_s=120.0,
@@ -219,6 +220,7 @@ def test_truth_is_told_from_the_feed(gathered: Review) -> None:
     assert not seen["naive-1"].alerted
     assert gathered.unexplained_alerts == 1
     assert [c.adaptive for c in gathered.crossings] == [True, False, False]
+    assert all(c.required for c in gathered.crossings)
     assert seen["naive-1"].crossed_s == pytest.approx(200.0 + 1000.0, abs=1000.0)
 
 
@@ -354,3 +356,23 @@ def test_one_entry_can_be_proved_alone(folder: Path) -> None:
     assert merkle.verify_inclusion(3, int(str(proof["size"])), leaf, steps, root)
     with pytest.raises(RecordError, match="no signed entry"):
         review.prove_entry(folder / "record", 7)
+
+
+def test_classes_outside_the_requirement_are_counted_apart(gathered: Review, area: Area) -> None:
+    crossings = tuple(replace(c, required=c.id == "naive-1") for c in gathered.crossings)
+    shares = achieved(crossings)
+    assert (shares["detected"].hits, shares["detected"].trials) == (0, 1)
+    assert (shares["other"].hits, shares["other"].trials) == (1, 2)
+    page = Page(report.html(replace(gathered, crossings=crossings), area))
+    assert "0 of 1 simulated crossings" in page.words["en"]
+    assert "Not in the requirement" in page.words["en"]
+    assert "Light vehicle 4 %" in page.words["en"]
+
+
+def test_a_trial_is_shown_with_its_floor(gathered: Review, area: Area) -> None:
+    assert "many nights, each" not in Page(report.html(gathered, area)).words["en"]
+    tried = Tried(nights=700, floor_prob=0.31, shares={"naive": share(600, 700), "informed": share(230, 700)})
+    page = Page(report.html(replace(gathered, tried=tried), area))
+    for words in ("700 simulated nights", "Naive", "Informed", "floor 31 %", "600 / 700"):
+        assert words in page.words["en"] + page.words[""], words
+    assert "700 noches simuladas" in page.words["es"]

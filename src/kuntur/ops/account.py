@@ -359,11 +359,13 @@ class Crossing(Struct, frozen=True, kw_only=True):
     """One SIMULATED crosser, whose truth is known, and what the watch made of it.
 
     crossed_s: when it crossed the border line, seconds after the start. adaptive: it chose its way against the plan.
+    required: whether the plan's promise is about its class.
     """
 
     id: str
     crosser_class: str
     adaptive: bool
+    required: bool
     crossed_s: float
     chainage_m: float
     xy_m: tuple[tuple[float, float], ...]
@@ -374,6 +376,14 @@ class Crossing(Struct, frozen=True, kw_only=True):
     @property
     def detected(self) -> bool:
         return self.detections > 0
+
+
+class Tried(Struct, frozen=True, kw_only=True):
+    """The plan tried over many simulated nights. shares: kind of crosser -> share detected, one crossing a night."""
+
+    nights: int
+    floor_prob: float
+    shares: dict[str, Share]
 
 
 class Review(Struct, frozen=True, kw_only=True):
@@ -404,15 +414,21 @@ class Review(Struct, frozen=True, kw_only=True):
     replay_agrees: bool | None
     losses: tuple[str, ...]
     unreadable: int
+    tried: Tried | None = None
 
 
 def achieved(crossings: Sequence[Crossing]) -> dict[str, Share]:
-    """Shares of the crossings detected at least once, tracked and alerted, and detected by kind of crosser."""
+    """Shares detected at least once, tracked and alerted, and detected by kind, of the classes the promise is about.
+
+    "other": the share detected of the classes it is not about.
+    """
+    promised = [c for c in crossings if c.required]
     groups = {
-        "detected": ([c.detected for c in crossings]),
-        "tracked": ([c.tracked for c in crossings]),
-        "alerted": ([c.alerted for c in crossings]),
-        "adaptive": ([c.detected for c in crossings if c.adaptive]),
-        "naive": ([c.detected for c in crossings if not c.adaptive]),
+        "detected": [c.detected for c in promised],
+        "tracked": [c.tracked for c in promised],
+        "alerted": [c.alerted for c in promised],
+        "adaptive": [c.detected for c in promised if c.adaptive],
+        "naive": [c.detected for c in promised if not c.adaptive],
+        "other": [c.detected for c in crossings if not c.required],
     }
     return {name: share(sum(seen), len(seen)) for name, seen in groups.items()}

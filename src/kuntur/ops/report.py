@@ -52,6 +52,11 @@ SHORT = {
     "ceiling": Words("ceiling", "techo"),
     "leak": Words("if the draw leaks", "si el sorteo se filtra"),
 }
+KINDS = {
+    "naive": Words("Naive", "Ingenuo"),
+    "uninformed": Words("Uninformed", "Sin noticias"),
+    "informed": Words("Informed", "Informado"),
+}
 SEVERITY = {
     "info": Words("info", "aviso"),
     "warning": Words("warning", "atención"),
@@ -80,7 +85,8 @@ VERDICT = {
 def html(review: Review, area: Area) -> str:
     """The whole page."""
     sections = [
-        _promise(review),
+        _promise(review, area),
+        _trial(review),
         _map(review, area),
         _coverage(review, area),
         _looks(review, area),
@@ -166,7 +172,7 @@ def _verdict(review: Review) -> str:
     return f'{count.html()}<strong class="{kind}">{words.html()}</strong>'
 
 
-def _promise(review: Review) -> str:
+def _promise(review: Review, area: Area) -> str:
     shares = achieved(review.crossings)
     rows: list[tuple[Words, Share]] = [
         (Words("Detected", "Detectados"), shares["detected"]),
@@ -176,6 +182,7 @@ def _promise(review: Review) -> str:
     for name, words in (
         ("adaptive", Words("Detected, adaptive", "Detectados, adaptativos")),
         ("naive", Words("Detected, naive", "Detectados, ingenuos")),
+        ("other", Words("Not in the requirement", "Fuera del requisito")),
     ):
         if shares[name].trials not in (0, shares["detected"].trials):
             rows.append((words, shares[name]))
@@ -201,8 +208,23 @@ def _promise(review: Review) -> str:
     )
     return _section(
         Words("Promised against achieved", "Prometido frente a logrado"),
-        f'{picture}<table class="numbers">{table}</table>{_note(note)}{_caveats(review)}',
+        f'{picture}<table class="numbers">{table}</table>{_class_floors(review, area)}{_note(note)}{_caveats(review)}',
     )
+
+
+def _class_floors(review: Review, area: Area) -> str:
+    """The floor against every class of crosser, those outside the requirement named as such."""
+    if review.certificate is None or len(review.certificate.class_floors) < 2:
+        return ""
+    known = {crosser.id: crosser for crosser in area.crossers}
+    en, es = [], []
+    for class_id, floor in review.certificate.class_floors.items():
+        crosser = known.get(class_id)
+        name = crosser.name if crosser is not None else class_id
+        inside = crosser is None or crosser.required
+        en.append(f"{name} {percent(floor)}" + ("" if inside else " (not part of the requirement)"))
+        es.append(f"{name} {percent(floor)}" + ("" if inside else " (fuera del requisito)"))
+    return _note(Words(f"Floor by class: {'; '.join(en)}.", f"Piso por clase: {'; '.join(es)}."))
 
 
 def _caveats(review: Review) -> str:
@@ -211,6 +233,28 @@ def _caveats(review: Review) -> str:
     items = "".join(f'<li lang="x">{escape(words)}</li>' for words in review.certificate.caveats)
     heading = Words("What the promise rests on (as the plan states it)", "En qué se apoya la promesa (según el plan)")
     return f"<details open><summary>{heading.html()}</summary><ul>{items}</ul></details>"
+
+
+def _trial(review: Review) -> str:
+    """The plan tried over many nights, where that was done."""
+    tried = review.tried
+    if tried is None:
+        return ""
+    rows = [(KINDS.get(kind, Words(kind, kind)), count) for kind, count in tried.shares.items()]
+    picture = charts.promise([Mark(prob=tried.floor_prob, words=SHORT["floor"], kind="floor")], rows)
+    note = Words(
+        f"{tried.nights} simulated nights, each with its own draw; one crosser of each kind crosses every night, so "
+        "crossings of one kind are independent and their intervals are exact. Naive: does not know the plan. "
+        "Uninformed: knows the plan but no draw. Informed: learns each wave's draw as it begins. The sensor model is "
+        "the plan's own and is not tried by this.",
+        f"{tried.nights} noches simuladas, cada una con su sorteo; cada noche cruza uno de cada tipo, así que los "
+        "cruces de un mismo tipo son independientes y sus intervalos exactos. Ingenuo: no conoce el plan. Sin "
+        "noticias: conoce el plan pero ningún sorteo. Informado: se entera del sorteo de cada oleada cuando empieza. "
+        "El modelo del sensor es el del plan y esto no lo pone a prueba.",
+    )
+    return _section(
+        Words("The plan tried over many nights", "El plan probado en muchas noches"), f"{picture}{_note(note)}"
+    )
 
 
 def _map(review: Review, area: Area) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -27,14 +28,17 @@ from kuntur.model.place import Area
 from kuntur.model.plans import Sortie, Strategy, Tasking
 from kuntur.model.records import Actor, LogEntry, Purpose
 from kuntur.model.tracks import Alert, FeedItem, PlatformState, SensorPose, Track
-from kuntur.ops import account, report
-from kuntur.ops.account import Crossing, FloatArray, Review
+from kuntur.ops import account, report, running
+from kuntur.ops.account import Crossing, FloatArray, Review, Tried
 from kuntur.oversight.audit import LEAVES, Verification, audit
 from kuntur.oversight.policy import DEFAULT_POLICY, Policy
 from kuntur.sim.world import SimulatedCrosser, World, camera_search, true_crosser
 from kuntur.store import record as record_store
 from kuntur.store.embedded import WatchStore
 from kuntur.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from kuntur.ops.trial import Trial
 
 Progress = Callable[[float, str], None]
 
@@ -254,6 +258,7 @@ def _crossing(area: Area, crosser: SimulatedCrosser, detections: int, *, tracked
     return Crossing(
         id=crosser.id,
         crosser_class=crosser.crosser_class,
+        required=all(known.required for known in area.crossers if known.id == crosser.crosser_class),
         adaptive=not crosser.id.startswith("naive"),
         crossed_s=float(crosser.t_s[over]),
         chainage_m=float(chainage[over]),
@@ -297,17 +302,23 @@ def gather(
     folder: Path,
     *,
     world: World | None = None,
+    trial: Trial | None = None,
     replay_agrees: bool | None = None,
+    store: str = STORE,
     policy: Policy = DEFAULT_POLICY,
     progress: Progress = quiet,
 ) -> Review:
-    """Read a watch folder and count. world: the simulated crossers, where the watch was a simulation."""
-    with WatchStore(folder / STORE, read_only=True) as store:
-        alerts, tracks, acknowledgements = store.alerts(), store.tracks(), store.acknowledgements()
-        losses = tuple(f"items {loss.first_seq} to {loss.last_seq}: {loss.reason}" for loss in store.losses())
-        start_t_ns = tasking.start_t_ns if tasking is not None else _first_t_ns(store)
+    """Read a watch folder and count. world: the simulated crossers, where the watch was a simulation.
+
+    trial, replay_agrees: results of `ops.trial.trial` and `replay_agrees` to report with the rest. store: which of the
+    folder's watches.
+    """
+    with WatchStore(folder / store, read_only=True) as kept:
+        alerts, tracks, acknowledgements = kept.alerts(), kept.tracks(), kept.acknowledgements()
+        losses = tuple(f"items {loss.first_seq} to {loss.last_seq}: {loss.reason}" for loss in kept.losses())
+        start_t_ns = tasking.start_t_ns if tasking is not None else _first_t_ns(kept)
         progress(0.1, "reading the feed")
-        feed = read_feed(area, store.items(), start_t_ns)
+        feed = read_feed(area, kept.items(), start_t_ns)
     progress(0.6, "following the pictures to the ground")
     pictures = account.poses(area, feed.pictures, start_t_ns)
     reach_m = {one.id: camera_search(area, one)[1] for one in area.fleet.aircraft}
@@ -340,7 +351,30 @@ def gather(
         replay_agrees=replay_agrees,
         losses=losses,
         unreadable=feed.unreadable,
+        tried=_tried(trial),
     )
+
+
+def replay_agrees(
+    area: Area,
+    strategy: Strategy | None,
+    tasking: Tasking | None,
+    folder: Path,
+    *,
+    store: str = STORE,
+    progress: Progress = quiet,
+) -> bool:
+    """Fold the stored feed again, by the code that ran live, and see whether it raises the same alerts."""
+    with WatchStore(folder / store, read_only=True) as kept:
+        again = running.replay(area, kept, strategy=strategy, tasking=tasking, progress=progress)
+        return again.alerts == kept.alerts()
+
+
+def _tried(trial: Trial | None) -> Tried | None:
+    if trial is None:
+        return None
+    shares = {one.kind: account.share(one.detected, one.crossings) for one in trial.outcomes}
+    return Tried(nights=trial.nights, floor_prob=trial.floor_prob, shares={str(k): v for k, v in shares.items()})
 
 
 def simulated_words(strategy: Strategy | None, entries: Sequence[LogEntry]) -> tuple[str, ...]:
