@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from kuntur.geodesy import grid, lines
-from kuntur.model.assets import Aircraft
-from kuntur.model.place import Area
-from kuntur.model.plans import Segment, Sortie
+from kuntur.model.assets import Aircraft, Camera
+from kuntur.model.place import Area, Weather
+from kuntur.model.plans import Segment, Sortie, Strategy, Wave
 from kuntur.sim.world import SimulatedCrosser
 from kuntur.units import EARTH_RADIUS_M, REFRACTION_COEFFICIENT
 from kuntur.visibility import detection, rays
@@ -60,18 +61,31 @@ class Samples(Struct, frozen=True, kw_only=True, eq=False):
 def flight(area: Area, aircraft_id: str, parts: Iterable[Sortie | Segment]) -> Flight:
     """The flight of one aircraft that follows these paths, in the order of time."""
     aircraft = next(a for a in area.fleet.aircraft if a.id == aircraft_id)
-    targets = {crosser.target for crosser in area.crossers}
-    t_s, xyz_m = [np.zeros(0)], [np.zeros((0, 3))]
+    targets = frozenset(crosser.target for crosser in area.crossers)
+    t_s: list[FloatArray] = [np.zeros(0)]
+    xyz_m: list[FloatArray] = [np.zeros((0, 3))]
     for part in sorted((p for p in parts if p.t_s), key=lambda p: p.t_s[0]):
         t_s.append(np.array([part.t_s[0] - _GAP_S, *part.t_s, part.t_s[-1] + _GAP_S]))
         path = np.stack([part.x_m, part.y_m, part.alt_msl_m], axis=-1)
         xyz_m.append(np.vstack([np.full(3, math.nan), path, np.full(3, math.nan)]))
     return Flight(
         aircraft=aircraft,
-        search=detection.search_for(aircraft.camera, targets, area.requirement.height_agl_m, area.weather),
+        search=_search(aircraft.camera, targets, area.requirement.height_agl_m, area.weather),
         t_s=np.concatenate(t_s),
         xyz_m=np.concatenate(xyz_m),
     )
+
+
+@cache
+def _search(
+    camera: Camera, targets: frozenset[detection.Target], height_agl_m: float, weather: Weather
+) -> detection.SearchPattern:
+    return detection.search_for(camera, targets, height_agl_m, weather)
+
+
+@cache
+def _reach_m(camera: Camera, target: detection.Target, weather: Weather) -> float:
+    return detection.max_range_m(camera, target, weather)
 
 
 def flights(area: Area, sorties: Iterable[Sortie]) -> tuple[Flight, ...]:
@@ -82,25 +96,24 @@ def flights(area: Area, sorties: Iterable[Sortie]) -> tuple[Flight, ...]:
     return tuple(flight(area, aircraft_id, parts) for aircraft_id, parts in by_aircraft.items())
 
 
-def sample(crossers: Sequence[SimulatedCrosser], step_s: float) -> Samples:
-    """The middles of equal steps of at most `step_s` along each crosser's path."""
-    path, t_s, x_m, y_m, lasts_s = [], [], [], [], []
+def sample(
+    crossers: Sequence[SimulatedCrosser], step_s: float, *, from_s: float = -math.inf, until_s: float = math.inf
+) -> Samples:
+    """The middles of equal steps of at most `step_s` along each crosser's path, where it lies in from_s .. until_s."""
+    path: list[IntArray] = [np.zeros(0, np.int64)]
+    columns: tuple[list[FloatArray], ...] = ([], [], [], [])  # t_s, x_m, y_m, lasts_s
     for k, crosser in enumerate(crossers):
-        begin, end = crosser.t_s[0], crosser.t_s[-1]
-        count = max(1, math.ceil((end - begin) / step_s))
+        begin, end = max(crosser.t_s[0], from_s), min(crosser.t_s[-1], until_s)
+        if end <= begin:
+            continue
+        count = math.ceil((end - begin) / step_s)
         t = begin + (np.arange(count) + 0.5) * ((end - begin) / count)
         path.append(np.full(count, k))
-        t_s.append(t)
-        x_m.append(np.interp(t, crosser.t_s, crosser.x_m))
-        y_m.append(np.interp(t, crosser.t_s, crosser.y_m))
-        lasts_s.append(np.full(count, (end - begin) / count))
-    return Samples(
-        path=np.concatenate(path),
-        t_s=np.concatenate(t_s),
-        x_m=np.concatenate(x_m),
-        y_m=np.concatenate(y_m),
-        lasts_s=np.concatenate(lasts_s),
-    )
+        x_m, y_m = np.interp(t, crosser.t_s, crosser.x_m), np.interp(t, crosser.t_s, crosser.y_m)
+        for column, values in zip(columns, (t, x_m, y_m, np.full(count, (end - begin) / count)), strict=True):
+            column.append(values)
+    t_s, x_m, y_m, lasts_s = (np.concatenate([np.zeros(0), *column]) for column in columns)
+    return Samples(path=np.concatenate(path), t_s=t_s, x_m=x_m, y_m=y_m, lasts_s=lasts_s)
 
 
 def rates_hz(
@@ -126,14 +139,61 @@ def rates_each_hz(
 
 
 def exposures(
-    area: Area, flown: Sequence[Flight], crossers: Sequence[SimulatedCrosser], *, step_s: float = 10.0
+    area: Area,
+    flown: Sequence[Flight],
+    crossers: Sequence[SimulatedCrosser],
+    *,
+    step_s: float = 10.0,
+    from_s: float = -math.inf,
+    until_s: float = math.inf,
 ) -> FloatArray:
-    """Exposure (n,) of each crosser to this night's flights: the integral of the rate over the crossing."""
+    """Exposure (n,) of each crosser to this night's flights between two times: the integral of the rate."""
     if not crossers:
         return np.zeros(0)
-    points = sample(crossers, step_s)
+    points = sample(crossers, step_s, from_s=from_s, until_s=until_s)
     rate = rates_hz(area, flown, crossers[0].target, points.t_s, points.x_m, points.y_m)
     return np.asarray(np.bincount(points.path, rate * points.lasts_s, len(crossers)), float)
+
+
+class Odds:
+    """Detection of fixed paths under a whole mixture, exactly: no night is drawn, waves multiply, E[exp(-H)] in each.
+
+    Exact but for the quadrature along the path. The expectation stands outside the exponential (Jensen).
+    """
+
+    def __init__(self, area: Area, strategy: Strategy, *, step_s: float = 10.0) -> None:
+        self._area = area
+        self._step_s = step_s
+        segments = {segment.id: segment for segment in strategy.segments}
+        self._waves = [_WaveOdds(area, segments, wave) for wave in strategy.waves]
+
+    def detection_prob(self, crossers: Sequence[SimulatedCrosser]) -> FloatArray:
+        """Probability (n,) that each path is detected on a night drawn from the mixture."""
+        points = sample(crossers, self._step_s)
+        survival = np.ones(len(crossers))
+        for wave in self._waves:
+            survival *= wave.survival_prob(self._area, points, crossers[0].target, len(crossers))
+        return 1.0 - survival
+
+
+class _WaveOdds:
+    """One wave: the segments that its columns use, each flown once, and which columns use them."""
+
+    def __init__(self, area: Area, segments: dict[int, Segment], wave: Wave) -> None:
+        used = sorted({i for column in wave.columns for i in column.segment_ids if segments[i].t_s})
+        self.start_s, self.end_s = wave.start_s, wave.end_s
+        self.flights = [flight(area, segments[i].aircraft_id, [segments[i]]) for i in used]
+        weight = np.array([column.weight for column in wave.columns], float)
+        self.sigma = weight / weight.sum()
+        self.uses = np.array([[i in column.segment_ids for i in used] for column in wave.columns], float)
+
+    def survival_prob(self, area: Area, points: Samples, target: detection.Target, paths: int) -> FloatArray:
+        now = np.flatnonzero((points.t_s >= self.start_s) & (points.t_s < self.end_s))
+        if len(now) == 0 or not self.flights:
+            return np.ones(paths)
+        rate = rates_each_hz(area, self.flights, target, points.t_s[now], points.x_m[now], points.y_m[now])
+        exposure = np.array([np.bincount(points.path[now], row * points.lasts_s[now], paths) for row in rate])
+        return np.asarray(self.sigma @ np.exp(-self.uses @ exposure))
 
 
 def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosser, seed: int) -> float:
@@ -158,7 +218,7 @@ def _near(
 ) -> IntArray:
     """Indices of the moments at which the aircraft is in the air and within range over the ground."""
     eye = one.at(t_s)
-    reach_m = detection.max_range_m(one.aircraft.camera, target, area.weather)
+    reach_m = _reach_m(one.aircraft.camera, target, area.weather)
     return np.flatnonzero((eye[:, 0] - x_m) ** 2 + (eye[:, 1] - y_m) ** 2 <= reach_m**2)
 
 
