@@ -56,6 +56,7 @@ def _strategy(area: Area) -> Strategy:
         attack=0.47,
         ceiling=0.58,
         leak=0.12,
+        class_floors={"walker": 0.41, "driver": 0.079},
         crosser_class="walker",
         planning_cell_m=480.0,
         planning_step_s=120.0,

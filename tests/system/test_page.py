@@ -211,6 +211,7 @@ def test_three_numbers_never_one(words: Watched, serving: Serving) -> None:
     certificate = serving.watch.strategy.certificate
     assert all(sentence in sheet for sentence in certificate.attackers.values())
     assert certificate.caveats[0] in sheet
+    assert "Light vehicle: ≥ 7 %" in sheet
     page.keyboard.press("Escape")
     assert page.locator(".sheet").count() == 0
 

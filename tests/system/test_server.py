@@ -238,6 +238,7 @@ def test_every_answer_forbids_the_outside(client: TestClient) -> None:
             policy = headers["content-security-policy"]
             assert "default-src 'none'" in policy
             assert "http" not in policy
+            assert re.findall(r"[^\s;]*://[^\s;]*", policy) == ["ws://127.0.0.1:8642"]
             assert headers["x-content-type-options"] == "nosniff"
     digest = base64.b64encode(hashlib.sha256(b'{"imports":{}}').digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}'" in policy

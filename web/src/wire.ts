@@ -88,6 +88,7 @@ export interface Certificate {
   attack: number;
   ceiling: number;
   leak: number;
+  class_floors: Record<string, number>;
   attackers: Record<string, string>;
   caveats: string[];
 }
@@ -116,6 +117,7 @@ export interface Meta {
   freshness: Bounds;
   freshness_classes: FreshnessClass[];
   certificate: Certificate | null;
+  crossers: { id: string; name: string; required: boolean }[];
   simulated: string[];
   languages: string[];
 }

@@ -64,7 +64,10 @@ def same_origin(origin: str, host: str) -> bool:
 
 
 def page_policy(index_html: str) -> str:
-    """Content-Security-Policy: nothing from outside; of inline scripts the import map alone, by its hash."""
+    """Content-Security-Policy: nothing from outside; of inline scripts the import map alone, by its hash.
+
+    HOST stands for this server's own address: older Firefox does not take 'self' to mean its WebSocket too.
+    """
     found = re.search(r'<script type="importmap"[^>]*>(.*?)</script>', index_html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256((found.group(1) if found else "").encode()).digest()).decode()
     return "; ".join(
@@ -75,7 +78,7 @@ def page_policy(index_html: str) -> str:
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self'",
-            "connect-src 'self'",
+            "connect-src 'self' ws://HOST",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -88,8 +91,8 @@ class Door:
 
     def __init__(self, app: ASGIApp, policy: str) -> None:
         self.app = app
+        self.policy = policy
         self.headers = {
-            "content-security-policy": policy,
             "x-content-type-options": "nosniff",
             "referrer-policy": "no-referrer",
             "cross-origin-opener-policy": "same-origin",
@@ -107,6 +110,7 @@ class Door:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableScopeHeaders(message)
+                headers["content-security-policy"] = self.policy.replace("HOST", host)
                 for name, value in self.headers.items():
                     headers[name] = value
                 headers.setdefault("cache-control", "no-store")

@@ -13,7 +13,7 @@ from msgspec import Struct
 from numpy.typing import ArrayLike
 
 from kuntur.geodesy import frames, lines
-from kuntur.model.place import Area, LocalFrame
+from kuntur.model.place import Area, CrosserClass, LocalFrame
 from kuntur.model.plans import Certificate, Tasking
 from kuntur.server.tiles import FRESHNESS_CLASSES, MIN_ZOOM, Bounds, FreshnessClass, TerrainTiles, bounds
 
@@ -53,6 +53,7 @@ class Meta(Struct, frozen=True, kw_only=True):
     freshness: Bounds
     freshness_classes: tuple[FreshnessClass, ...]
     certificate: Certificate | None
+    crossers: tuple[CrosserClass, ...]
     simulated: tuple[str, ...]
     languages: tuple[str, ...] = ("en", "es")
 
@@ -159,5 +160,6 @@ def meta(
         freshness=freshness,
         freshness_classes=FRESHNESS_CLASSES,
         certificate=certificate,
+        crossers=area.crossers,
         simulated=simulated,
     )

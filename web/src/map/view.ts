@@ -165,13 +165,18 @@ export class MapView {
       this.markers.delete(id);
     }
     for (const [id, alert] of open) {
-      if (this.markers.has(id)) continue;
-      const element = document.createElement('button');
-      element.className = `alert-mark ${alert.severity}`;
-      element.setAttribute('aria-label', this.look.language === 'es' ? alert.text_es : alert.text_en);
-      element.onclick = () => this.events.onAlert(id);
-      this.markers.set(id, new Marker({ element }).setLngLat([alert.lon_deg!, alert.lat_deg!]).addTo(this.map));
+      const marker = this.markers.get(id) ?? this.newMarker(alert);
+      marker.getElement().setAttribute('aria-label', this.look.language === 'es' ? alert.text_es : alert.text_en);
     }
+  }
+
+  private newMarker(alert: AlertView): Marker {
+    const element = document.createElement('button');
+    element.className = `alert-mark ${alert.severity}`;
+    element.onclick = () => this.events.onAlert(alert.id);
+    const marker = new Marker({ element }).setLngLat([alert.lon_deg!, alert.lat_deg!]).addTo(this.map);
+    this.markers.set(alert.id, marker);
+    return marker;
   }
 
   setRoom(room: Room): void {

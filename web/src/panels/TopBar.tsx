@@ -29,7 +29,7 @@ export function TopBar({ meta, view, words, language, night, onLanguage, onTheme
           <p class="quiet">{phase || words.connecting}</p>
         </div>
       </div>
-      <Promise certificate={meta.certificate} required={meta.detection_prob} words={words} />
+      <Promise meta={meta} words={words} />
       <Clock view={view} offsetH={meta.utc_offset_h} words={words} />
       <div class="tools">
         <button class="plain" onClick={onTheme} aria-label={words.theme} title={words.theme}>
@@ -68,8 +68,9 @@ function Clock({ view, offsetH, words }: { view: LiveView | null; offsetH: numbe
 }
 
 /** Floor, attack and ceiling: always the three together, each with the crosser it is about. */
-function Promise({ certificate, required, words }: { certificate: Certificate | null; required: number; words: Words }) {
+function Promise({ meta, words }: { meta: Meta; words: Words }) {
   const [open, setOpen] = useState(false);
+  const { certificate } = meta;
   if (!certificate) return <p class="promise quiet">{words.noPlan}</p>;
   const rows: [value: string, name: string, against: string, inThePlan: string | undefined][] = [
     [atLeast(certificate.floor), words.floor, words.floorOf, certificate.attackers.floor],
@@ -103,22 +104,35 @@ function Promise({ certificate, required, words }: { certificate: Certificate | 
             ))}
             <div>
               <dt>
-                <b>{about(required)}</b> {words.required}
+                <b>{about(meta.detection_prob)}</b> {words.required}
               </dt>
             </div>
           </dl>
-          {certificate.caveats.length > 0 && (
-            <>
-              <p class="quiet">{words.caveats}</p>
-              <ul lang="en">
-                {certificate.caveats.map((c) => (
-                  <li key={c}>{c}</li>
-                ))}
-              </ul>
-            </>
-          )}
+          <SmallPrint certificate={certificate} crossers={meta.crossers} words={words} />
         </div>
       )}
     </div>
+  );
+}
+
+function SmallPrint({ certificate, crossers, words }: { certificate: Certificate; crossers: Meta['crossers']; words: Words }) {
+  const floors = crossers.filter((c) => c.id in certificate.class_floors);
+  return (
+    <>
+      <h3>{words.perClass}</h3>
+      <ul>
+        {floors.map((c) => (
+          <li key={c.id}>
+            {c.name}: {atLeast(certificate.class_floors[c.id]!)} {!c.required && `(${words.notRequired})`}
+          </li>
+        ))}
+      </ul>
+      {certificate.caveats.length > 0 && <h3>{words.caveats}</h3>}
+      <ul lang="en">
+        {certificate.caveats.map((c) => (
+          <li key={c}>{c}</li>
+        ))}
+      </ul>
+    </>
   );
 }
