@@ -77,6 +77,8 @@ class Strategy(Struct, frozen=True, kw_only=True):
     watch_duration_s: float
     weight_total: int
     aircraft_ids: tuple[str, ...]
+    base_ids: tuple[str, ...]
+    """The base of each aircraft, in the same order."""
     segments: tuple[Segment, ...]
     waves: tuple[Wave, ...]
     certificate: Certificate
