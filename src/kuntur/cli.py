@@ -55,9 +55,14 @@ def stage_bar() -> Iterator[Callable[[str, float, str], None]]:
         def progress(stage: str, fraction: float, words: str) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=1.0, words="")
-            bars.update(tasks[stage], completed=fraction, words=escape(words))  # type: ignore[arg-type]
+            bars.update(tasks[stage], completed=fraction, words=escape(words))
 
         yield progress
+
+
+def say(text: str) -> None:
+    """Print words as they are: no markup, no wrapping."""
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def _print_strategy(strategy: object) -> None:
@@ -66,7 +71,7 @@ def _print_strategy(strategy: object) -> None:
     table = Table(title="What this plan promises: three numbers, never one", title_justify="left")
     for column in ("", "detection", "against whom"):
         table.add_column(column)
-    for name, value, words in plan.certificate_rows(strategy):  # type: ignore[arg-type]
+    for name, value, words in plan.certificate_rows(strategy):
         table.add_row(name, value, words)
     out.print(table)
 
@@ -90,7 +95,7 @@ def area_fetch(
 
     with stage_bar() as progress:
         for path in ops.fetch_tiles(area, to, address, lambda f, w: progress("fetch", f, w)):
-            out.print(str(path))
+            say(str(path))
 
 
 @app.command()
@@ -107,7 +112,7 @@ def survey(
         loaded = area_ops.load(area, terrain or [])
         result = ops.survey(loaded, progress=lambda f, w: progress("survey", f, w))
         for path in ops.write_survey(result, loaded, folder):
-            out.print(str(path))
+            say(str(path))
 
 
 @app.command()
@@ -135,7 +140,7 @@ def plan(
         ops.save_plan(strategy, to)
         ops.draw_plan(loaded, strategy, to.with_suffix(".png"))
     _print_strategy(strategy)
-    out.print(f"{to}\n{to.with_suffix('.png')}")
+    say(f"{to}\n{to.with_suffix('.png')}")
 
 
 @app.command()
@@ -154,9 +159,9 @@ def fly(
 
     with stage_bar() as progress:
         night.fly_watch(area, terrain or [], plan_file, folder, speed=speed, crossers=crossers, progress=progress)
-    out.print(
-        f"The watch is stored in {folder}. Look at it: kuntur watch {area} {folder}   Account: kuntur review {area} {folder}"
-    )
+    say(f"The watch is stored in {folder}.")
+    say(f"Look at it: kuntur watch {area} {folder}")
+    say(f"Account for it: kuntur review {area} {folder}")
 
 
 @app.command()
@@ -169,10 +174,13 @@ def watch(
     speed: Annotated[float, typer.Option(help="Replay speed for a finished watch.")] = 60.0,
 ) -> None:
     """The live map of a watch: follows a running one, replays a finished one, through the same code."""
-    from kuntur.ops import night
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import stored
     from kuntur.server import app as server
 
-    server.run(night.follow(area, terrain or [], folder, speed=speed), host, port, announce=out.print)
+    with server.open_socket(host, port) as listening:
+        followed = stored.Follow(area_ops.load(area, terrain or []), folder, speed=speed)
+        server.run(followed, listening, announce=say)
 
 
 @app.command()
@@ -185,11 +193,13 @@ def review(
     ] = 0,
 ) -> None:
     """Replay a stored watch and write its report: promised against achieved, flown against planned."""
-    from kuntur.ops import night
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import stored
 
     with stage_bar() as progress:
-        report = night.review_folder(area, terrain or [], folder, trial=trial, progress=progress)
-    out.print(str(report))
+        loaded = area_ops.load(area, terrain or [], progress=lambda f, w: progress("area", f, w))
+        report = stored.review_folder(loaded, folder, trial=trial, progress=progress)
+    say(str(report))
 
 
 @app.command()
@@ -198,11 +208,12 @@ def verify(
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint kept outside: proves that nothing older was rewritten.")
     ] = None,
+    key: Annotated[Path | None, typer.Option(help="The station's public key, kept outside: proves who signed.")] = None,
 ) -> None:
     """Check the whole tamper-evident record offline; names the first bad entry."""
     from kuntur.ops import review as ops
 
-    out.print(ops.verify_text(record, checkpoint))
+    say(ops.verify_text(record, checkpoint, key))
 
 
 @app.command()
@@ -222,15 +233,16 @@ def demo(
     from kuntur.ops import night
     from kuntur.server import app as server
 
-    with stage_bar() as progress:
-        if headless:
-            summary = night.headless(area, terrain or [], folder, speed=speed or 200.0, progress=progress)
-        else:
-            source = night.prepare(area, terrain or [], folder, speed=speed or 20.0, progress=progress)
     if headless:
-        out.print(summary)
-    else:
-        server.run(source, "127.0.0.1", port, announce=out.print)
+        with stage_bar() as progress:
+            summary = night.headless(area, terrain or [], folder, speed=speed or 200.0, progress=progress)
+        say(summary)
+        return
+    server.check_page()
+    with server.open_socket("127.0.0.1", port) as listening:
+        with stage_bar() as progress:
+            prepared = night.prepare(area, terrain or [], folder, speed=speed or 20.0, progress=progress)
+        server.run(prepared, listening, announce=say)
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,21 +22,22 @@ from kuntur.errors import StoreError
 from kuntur.io.feed import KlvReceiver
 from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import Strategy, Tasking
-from kuntur.model.records import Actor, Purpose
+from kuntur.model.records import Actor
 from kuntur.model.tracks import Alert
 from kuntur.ops import area as area_ops
 from kuntur.ops import plan as plan_ops
+from kuntur.ops import review as review_ops
+from kuntur.ops import stored
 from kuntur.ops import survey as survey_ops
 from kuntur.ops.flown import FlightLog
 from kuntur.ops.fly import fly, write_missions
 from kuntur.ops.live import LiveView
 from kuntur.ops.running import RunningWatch, settings_for
-from kuntur.ops.session import Session
+from kuntur.ops.session import CHECKPOINT_COPY, Session
 from kuntur.ops.simulated import launch_simulated
 from kuntur.ops.watch import Watch
-from kuntur.oversight.ledger import content_sha256
 from kuntur.patrol import draw
-from kuntur.sim import crossings
+from kuntur.sim import adaptive, crossings
 from kuntur.sim.world import World, save_world
 from kuntur.store.embedded import WatchStore
 from kuntur.units import NS_PER_S
@@ -44,13 +45,9 @@ from kuntur.units import NS_PER_S
 Progress = Callable[[str, float, str], None]
 Quiet = Callable[[float, str], None]
 
-PLAN, TASKING, WORLD, FLIGHTS, REPORT = "plan.json", "tasking.json", "world.json", "flights.json", "report.html"
-STORE = "store"
 BEFORE_S = 3600.0  # the record of a simulated night begins this long before the watch
 TAXI_S = 600.0  # simulated time between "all aircraft answer" and the start of the watch: missions go up in it
-SIMULATED = ("simulated aircraft", "simulated cameras", "simulated crossers")
 KUNTUR = Actor(id="kuntur", role="system")
-OPERATOR = Actor(id="operator", role="operator")
 
 
 class NightClock:
@@ -102,7 +99,7 @@ class Night:
         if self._running is not None:
             return self._running.snapshot()
         ready = ("The aircraft are being made ready", "Se preparan las aeronaves")
-        simulated = simulated_words(self.area)
+        simulated = stored.simulated_words(self.area)
         return LiveView(t_ns=self._clock.now_ns(), simulated=simulated, phase_en=ready[0], phase_es=ready[1])
 
     def acknowledge(self, alert_id: str, actor: str, note: str) -> bool:
@@ -125,21 +122,21 @@ class Night:
         folder, session, clock = self._session.folder, self._session, self._clock
         start_t_ns = watch_start(self.area, after_t_ns=clock.now_ns())
         seed = secrets.token_bytes(32)
-        plan = {"strategy": content_sha256(self._plan)}
+        plan = {"strategy": draw.strategy_sha256(self._plan)}
         detail = {"start_t_ns": start_t_ns}
         session.record_entry("commit_draw", self.area.id, plan, {"commitment": draw.commitment(seed)}, detail)
         self.tasking = tasking = draw.draw(self._plan, seed, start_t_ns)
         world = simulated_world(self.area, self._plan, self._crossers, self._flown)
-        save_world(world, folder / WORLD)
+        save_world(world, folder / stored.WORLD)
         log = await self._fly_and_watch(tasking, world, progress)
         session.record_entry("reveal_draw", self.area.id, plan, detail={"seed": seed.hex()})
-        write(folder / TASKING, tasking)
-        write(folder / FLIGHTS, log)
+        stored.write(folder / stored.TASKING, tasking)
+        stored.write(folder / stored.FLIGHTS, log)
         write_missions(self.area, tasking, folder / "missions")
         self._flown += 1
 
     async def _fly_and_watch(self, tasking: Tasking, world: World, progress: Quiet) -> FlightLog:
-        """Aircraft in their processes, telemetry and camera metadata into the store and the fold, until all are down."""
+        """Aircraft in their processes; what they and their cameras tell goes to store and fold, until all are down."""
         folder, clock = self._session.folder, self._clock
         async with AsyncExitStack() as open_things:
             receiver = await open_things.enter_async_context(await KlvReceiver.open(clock.now_ns))
@@ -149,22 +146,23 @@ class Night:
                     start_t_ns=tasking.start_t_ns - round(TAXI_S * NS_PER_S),
                     speed=self._speed,
                     klv_port=receiver.port,
-                    world=folder / WORLD,
+                    world=folder / stored.WORLD,
                     seed=world.seed,
                 )
             )
             clock.follow(fleet.clock.now_ns)
             open_things.callback(clock.rest)
-            store = open_things.enter_context(WatchStore(folder / (STORE if not self._flown else f"{STORE}-{self._flown + 1}")))
+            name = stored.STORE if self._flown == 0 else f"{stored.STORE}-{self._flown + 1}"
+            store = open_things.enter_context(WatchStore(folder / name))
             watch = Watch(self.area, self._plan, tasking=tasking, settings=settings_for(self._speed))
             self._running = running = RunningWatch(
                 watch,
                 store,
                 receiver,
                 fleet.clock,
-                simulated=simulated_words(self.area),
+                simulated=stored.simulated_words(self.area),
                 on_alert=self._record_alert,
-                on_acknowledge=self._record_acknowledgement,
+                on_acknowledge=partial(stored.record_acknowledgement, self._session),
             )
             watching = asyncio.create_task(running.run())
             try:
@@ -180,12 +178,6 @@ class Night:
     def _record_alert(self, alert: Alert) -> None:
         detail = {"kind": alert.kind, "text": alert.text_en}
         self._session.record_entry("alert", alert.id, {"tasking": alert.tasking_sha256}, detail=detail, actor=KUNTUR)
-
-    def _record_acknowledgement(self, alert_id: str, actor: str, note: str) -> None:
-        who = Actor(id=actor, role="operator")
-        now = self._clock.now_ns()
-        permit = self._session.permit("acknowledge", alert_id, now, now, actor=who)
-        self._session.record_entry("acknowledge", alert_id, detail={"note": note}, permit=permit, actor=who)
 
     def close(self) -> None:
         """Close the record; its newest checkpoint is copied beside it."""
@@ -205,7 +197,7 @@ def prepare(
     """Load the area, survey it, plan its patrols; every step is in the record before it is done."""
     area = area_ops.load(name, terrain, progress=lambda f, w: progress("area", f, w))
     clock = NightClock(watch_start(area, after_t_ns=time.time_ns()) - round(BEFORE_S * NS_PER_S))
-    session = open_session(area, fresh(folder), clock)
+    session = stored.open_session(area, fresh(folder), clock.now_ns)
     try:
         session.record_entry("survey", area.id, area.input_hashes)
         surveyed = survey_ops.survey(area, progress=lambda f, w: progress("survey", 0.6 * f, w))
@@ -213,7 +205,7 @@ def prepare(
         progress("survey", 1.0, f"{len(surveyed.viewpoints_m)} viewpoints")
         session.record_entry("plan", area.id, area.input_hashes)
         strategy = plan_ops.plan(area, seconds=seconds, progress=lambda f, w: progress("plan", f, w))
-        plan_ops.save_plan(strategy, folder / PLAN)
+        plan_ops.save_plan(strategy, folder / stored.PLAN)
         plan_ops.draw_plan(area, strategy, folder / "plan.png")
         return Night(area, strategy, session, clock, speed=speed, crossers=crossers)
     except BaseException:
@@ -221,15 +213,39 @@ def prepare(
         raise
 
 
-def open_session(area: Area, folder: Path, clock: NightClock) -> Session:
-    """A session of the operator on a simulated watch."""
-    purpose = Purpose(code="test", text="a simulated watch")
-    return Session.open(folder, area, OPERATOR, purpose, now_ns=clock.now_ns, simulated=simulated_words(area))
+def headless(name: str, terrain: Sequence[Path], folder: Path, *, speed: float, progress: Progress) -> str:
+    """One accelerated watch from the area's name to its account; returns what to tell the user."""
+    night = prepare(name, terrain, folder, speed=speed, progress=progress)
+    try:
+        asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
+    finally:
+        night.close()
+    report = stored.review_folder(night.area, folder, progress=progress)
+    return f"{report}\n{review_ops.verify_text(folder / 'record', folder / CHECKPOINT_COPY)}"
 
 
-def simulated_words(area: Area) -> tuple[str, ...]:
-    """What is not real in a simulated watch of this area, in words."""
-    return (*SIMULATED, "sketched terrain") if area.terrain.sketched else SIMULATED
+def fly_watch(
+    name: str,
+    terrain: Sequence[Path],
+    plan: Path,
+    folder: Path,
+    *,
+    speed: float,
+    crossers: int,
+    progress: Progress,
+) -> None:
+    """Fly one watch of a finished plan, after checking that plan again: it may have been edited by hand."""
+    area = area_ops.load(name, terrain, progress=lambda f, w: progress("area", f, w))
+    strategy = plan_ops.load_plan(plan)
+    plan_ops.require_sound(area, strategy)
+    clock = NightClock(watch_start(area, after_t_ns=time.time_ns()) - round(BEFORE_S * NS_PER_S))
+    session = stored.open_session(area, fresh(folder), clock.now_ns)
+    plan_ops.save_plan(strategy, folder / stored.PLAN)
+    night = Night(area, strategy, session, clock, speed=speed, crossers=crossers)
+    try:
+        asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
+    finally:
+        night.close()
 
 
 def watch_start(area: Area, *, after_t_ns: int) -> int:
@@ -244,11 +260,15 @@ def watch_start(area: Area, *, after_t_ns: int) -> int:
 
 
 def simulated_world(area: Area, strategy: Strategy, crossers: int, number: int) -> World:
-    """Tonight's crossers: half naive, half following the best attacks found on the plan; all simulated."""
+    """Tonight's crossers: half naive, half on the best ways found against the plan, knowing no draw; all simulated."""
     rng = np.random.default_rng([number, crossers])
-    adaptive = adaptive_crossers(area, strategy, rng, crossers // 2)
-    naive = crossings.naive(area, rng, crossers - len(adaptive))
-    return World(area_id=area.id, seed=number + 1, crossers=(*naive, *adaptive))
+    proof = strategy.certificate
+    crosser = next(one for one in area.crossers if one.id == proof.crosser_class)
+    board = adaptive.Board(area, strategy, crosser, cell_m=proof.planning_cell_m, step_s=proof.planning_step_s)
+    ways = board.fixed_ways(rng, crossers // 2)
+    knowing = [ways[k % len(ways)].crosser(f"adaptive-{k + 1}", crosser) for k in range(crossers // 2)]
+    naive = crossings.naive(area, rng, crossers - len(knowing))
+    return World(area_id=area.id, seed=number + 1, crossers=(*naive, *knowing))
 
 
 def fresh(folder: Path) -> Path:
@@ -261,10 +281,3 @@ def fresh(folder: Path) -> Path:
         folder.rename(kept)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def write(path: Path, value: object) -> None:
-    """Write a product as JSON, whole or not at all."""
-    unfinished = path.with_suffix(".part")
-    unfinished.write_bytes(msgspec.json.encode(value))
-    unfinished.replace(path)

@@ -1,0 +1,142 @@
+"""A watch folder after the flight: what its files are called, the review of it, and its replay on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from kuntur.errors import StoreError
+from kuntur.model.place import Area
+from kuntur.model.plans import Strategy, Tasking
+from kuntur.model.records import Actor, Purpose
+from kuntur.ops import maps
+from kuntur.ops import plan as plan_ops
+from kuntur.ops import review as review_ops
+from kuntur.ops import trial as trials
+from kuntur.ops.account import Review
+from kuntur.ops.running import FollowedWatch
+from kuntur.ops.session import Session
+from kuntur.sim.world import load_world
+
+T = TypeVar("T")
+Progress = Callable[[str, float, str], None]
+
+PLAN, TASKING, WORLD, FLIGHTS, REPORT = "plan.json", "tasking.json", "world.json", "flights.json", "report.html"
+STORE = "store"
+SEEN, MISSED = "#1a7f37", "#b42318"
+SIMULATED = ("simulated aircraft", "simulated cameras", "simulated crossers")
+OPERATOR = Actor(id="operator", role="operator")
+WATCHING = Purpose(code="test", text="a simulated watch")
+
+
+def review_folder(area: Area, folder: Path, *, trial: int = 0, progress: Progress) -> Path:
+    """Account for a watch: replay it, compare it with plan and truth, try the plan on `trial` crossings, report."""
+    strategy = plan_ops.load_plan(folder / PLAN)
+    tasking = read(folder / TASKING, Tasking)
+    world = load_world(folder / WORLD)
+    agrees = review_ops.replay_agrees(
+        area, strategy, tasking, folder, progress=lambda f, w: progress("review", 0.4 * f, w)
+    )
+    tried = None
+    if trial:
+        tried = trials.trial(area, strategy, crossings=trial, progress=lambda f, w: progress("trial", f, w))
+        trials.save_trial(tried, folder / "trial.json")
+        trials.draw_trial(tried, folder / "trial.png")
+    review = review_ops.gather(
+        area,
+        strategy,
+        tasking,
+        folder,
+        world=world,
+        trial=tried,
+        replay_agrees=agrees,
+        progress=lambda f, w: progress("review", 0.4 + 0.5 * f, w),
+    )
+    draw_map(review, area, folder / "map.png")
+    report = review_ops.write_report(review, area, folder / REPORT)
+    progress("review", 1.0, "report written")
+    return report
+
+
+class Follow:
+    """A stored watch on the screen, running or finished (`ops.live.LiveWatch`); the screen keeps its own record."""
+
+    def __init__(self, area: Area, folder: Path, *, speed: float) -> None:
+        self.area = area
+        self.strategy: Strategy | None = plan_ops.load_plan(folder / PLAN)
+        self.tasking: Tasking | None = read(folder / TASKING, Tasking) if (folder / TASKING).exists() else None
+        self._session = open_session(area, folder / "screen", time.time_ns)
+        self.live = FollowedWatch(
+            area,
+            folder / STORE,
+            strategy=self.strategy,
+            tasking=self.tasking,
+            speed=speed,
+            simulated=simulated_words(area),
+            on_acknowledge=partial(record_acknowledgement, self._session),
+        )
+
+    async def run(self) -> None:
+        """Step through the watch, then stay on its end until cancelled."""
+        try:
+            await self.live.run()
+            await asyncio.Event().wait()
+        finally:
+            self._session.close()
+
+
+def draw_map(review: Review, area: Area, path: Path) -> Path:
+    """The watch on one sheet: flown paths, the simulated crossers seen and missed, alerts."""
+    sheet = maps.Sheet(area, area.title, "One simulated watch: flown, crossed, seen")
+    for number, xy_m in enumerate(review.paths.values()):
+        sheet.line(xy_m, color=f"C{number}", linewidth=0.8, alpha=0.8)
+    for crossing in review.crossings:
+        seen = crossing.detections > 0
+        colour, style = (SEEN, "-") if seen else (MISSED, ":")
+        sheet.line(np.array(crossing.xy_m), color=colour, linewidth=1.4, linestyle=style)
+    for number, aircraft_id in enumerate(review.paths):
+        sheet.legend_line(f"flown by {aircraft_id} (simulated)", color=f"C{number}")
+    sheet.legend_line("simulated crosser, detected", color=SEEN)
+    sheet.legend_line("simulated crosser, missed", color=MISSED, linestyle=":")
+    return sheet.save(path)
+
+
+def open_session(area: Area, folder: Path, now_ns: Callable[[], int]) -> Session:
+    """A session of the operator on a simulated watch."""
+    return Session.open(folder, area, OPERATOR, WATCHING, now_ns=now_ns, simulated=simulated_words(area))
+
+
+def simulated_words(area: Area) -> tuple[str, ...]:
+    """What is not real in a simulated watch of this area, in words."""
+    return (*SIMULATED, "sketched terrain") if area.terrain.sketched else SIMULATED
+
+
+def record_acknowledgement(session: Session, alert_id: str, actor: str, note: str) -> None:
+    """Ask leave to acknowledge an alert, and write it down."""
+    who, now_ns = Actor(id=actor, role="operator"), session.now_ns()
+    permit = session.permit("acknowledge", alert_id, now_ns, now_ns, actor=who)
+    session.record_entry("acknowledge", alert_id, detail={"note": note}, permit=permit, actor=who)
+
+
+def read(path: Path, kind: type[T]) -> T:
+    """Read what `write` wrote."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error}.", remedy="Name the folder of a finished watch, as `kuntur fly` wrote it."
+        ) from error
+
+
+def write(path: Path, value: object) -> None:
+    """Write a product as JSON, whole or not at all."""
+    unfinished = path.with_suffix(".part")
+    unfinished.write_bytes(msgspec.json.encode(value))
+    unfinished.replace(path)
