@@ -42,9 +42,9 @@ export class AircraftLayers {
 
   /**
    * Layers for these aircraft. lifted: over 3-D terrain, so positions carry their height. project: degrees to pixels,
-   * to keep labels off each other and off the tracks.
+   * to keep labels off each other, off the tracks and off the open alerts.
    */
-  layers({ aircraft, tracks }: LiveView, lifted: boolean, project: (at: LonLat) => { x: number; y: number }): Layer[] {
+  layers({ aircraft, tracks, alerts }: LiveView, lifted: boolean, project: (at: LonLat) => { x: number; y: number }): Layer[] {
     const p = this.palette;
     const labels = aircraft.map(label);
     const side = sides(
@@ -53,7 +53,7 @@ export class AircraftLayers {
         width: Math.max(...labels[i]!.split('\n').map((line) => line.length)) * LABEL_PX * 0.6 + 10,
         height: 2 * LINE_PX + 6,
       })),
-      tracks.map((t) => project([t.lon_deg, t.lat_deg])),
+      [...tracks, ...alerts.filter((a) => !a.acknowledged && a.lat_deg !== null)].map((o) => project([o.lon_deg!, o.lat_deg!])),
     );
     const at = (a: AircraftView): [number, number, number] => [a.lon_deg, a.lat_deg, lifted ? a.alt_msl_m : 0];
     const below = (a: AircraftView): [number, number, number] => [a.lon_deg, a.lat_deg, a.alt_msl_m - (a.height_agl_m ?? 0)];
