@@ -8,6 +8,7 @@ import math
 import time
 from pathlib import Path
 
+import flights
 import msgspec
 import nights
 import numpy as np
@@ -176,6 +177,22 @@ def test_an_aircraft_that_goes_silent_is_told() -> None:
     ]
     told = [change for item in later for change in watch.step(item)]
     assert sorted(a.aircraft_id for a in told if isinstance(a, Alert)) == sorted(a.id for a in area.fleet.aircraft)
+
+
+def test_a_night_without_aircraft_is_one_gap_when_they_should_be_up() -> None:
+    """Tasked but nobody flies: told. Not tasked: silence is all right."""
+    area, _, _ = nights.night()
+    sorties = [flights.sortie(area, area.fleet.aircraft[0], t0_s=0.0)]
+    tasking = flights.tasking(sorties, start_t_ns=nights.START_T_NS)
+    ticks = [
+        FeedItem(t_ns=nights.START_T_NS + k * 30 * NS_PER_S, source="clock", kind="clock", payload=b"")
+        for k in range(30)
+    ]
+    for known, told in ((tasking, 1), (None, 0)):
+        watch = Watch(area, tasking=known, settings=SETTINGS)
+        raised = [change for item in ticks for change in watch.step(item)]
+        assert [a.kind for a in raised if isinstance(a, Alert)] == ["coverage_gap"] * told
+        assert all(a.tasking_sha256 for a in watch.alerts)
 
 
 def test_detections_in_a_no_look_zone_are_dropped() -> None:

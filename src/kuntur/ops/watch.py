@@ -372,9 +372,14 @@ class Watch:
         return list(self._told(raised))
 
     def _aircraft_up(self) -> bool:
-        """Whether any aircraft flies: armed and not long silent."""
+        """Whether any aircraft flies (armed and not long silent), or should by the tasking."""
         recently = self.t_ns - round(2.0 * self.settings.lost_s * NS_PER_S)
-        return any(p.armed and self.heard_t_ns[name] >= recently for name, p in self.platforms.items())
+        if any(p.armed and self.heard_t_ns[name] >= recently for name, p in self.platforms.items()):
+            return True
+        if self.tasking is None:
+            return False
+        t_s = (self.t_ns - self.tasking.start_t_ns) / NS_PER_S
+        return any(sortie.t_s[0] <= t_s <= sortie.t_s[-1] for sortie in self.tasking.sorties)
 
     def _told(self, raised: Sequence[Alert]) -> list[Alert]:
         named = [msgspec.structs.replace(alert, tasking_sha256=self._tasking_sha256) for alert in raised]
