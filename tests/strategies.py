@@ -39,9 +39,12 @@ def narrow_ridge() -> Area:
 
 
 def strategy(area: Area, waves: tuple[Wave, ...], segments: tuple[Segment, ...]) -> Strategy:
+    ids = tuple(dict.fromkeys(s.aircraft_id for s in segments))
     return Strategy(
         area_id=area.id, watch_duration_s=waves[-1].end_s, weight_total=sum(c.weight for c in waves[0].columns),
-        aircraft_ids=tuple(dict.fromkeys(s.aircraft_id for s in segments)), segments=segments, waves=waves,
+        aircraft_ids=ids,
+        base_ids=tuple(a.base_id for i in ids for a in area.fleet.aircraft if a.id == i),
+        segments=segments, waves=waves,
         certificate=NO_PROOF, input_hashes={}, simulated=(), frame_lat0_deg=area.frame.lat0_deg,
         frame_lon0_deg=area.frame.lon0_deg,
     )  # fmt: skip

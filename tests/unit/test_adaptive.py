@@ -80,11 +80,11 @@ def test_expected_rates_are_those_in_the_middle_of_the_cells(board) -> None:
     rates = policy._rates(AREA, aircraft, board.graph, eye).toarray()[0]
     inside = board.graph.inward_m <= AREA.requirement.depth_m
     t_s = np.full(board.graph.count, 1.0)
-    still = encounters.Flight(
-        aircraft=aircraft, search=encounters.flight(AREA, aircraft.id, []).search, t_s=np.array([0.0, 2.0]),
-        xyz_m=np.repeat(eye, 2, axis=0),
-    )  # fmt: skip
-    exact = encounters.rates_hz(AREA, [still], "person", t_s, board.graph.x_m, board.graph.y_m)
+    x_m, y_m, alt_msl_m = (float(v) for v in eye[0])
+    still = strategies.segment(AREA, 0, aircraft.id, 0, (0.0, 2.0), np.array([[x_m, y_m]] * 2))
+    still = replace(still, alt_msl_m=(alt_msl_m, alt_msl_m))
+    flown = [encounters.flight(AREA, aircraft.id, [still])]
+    exact = encounters.rates_hz(AREA, flown, "person", t_s, board.graph.x_m, board.graph.y_m)
     assert rates[inside] == pytest.approx(exact[inside], rel=1e-3, abs=1e-9)
     assert (rates > 0.0).sum() > 20
 

@@ -41,6 +41,8 @@ class Flight(Struct, frozen=True, kw_only=True, eq=False):
     search: detection.SearchPattern
     t_s: FloatArray
     xyz_m: FloatArray
+    bounds_m: tuple[float, float, float, float]
+    """West, south, east and north of all it flies over."""
 
     def at(self, t_s: FloatArray) -> FloatArray:
         """Position (..., 3) at these times; NaN on the ground."""
@@ -66,13 +68,17 @@ def flight(area: Area, aircraft_id: str, parts: Iterable[Sortie | Segment]) -> F
     xyz_m: list[FloatArray] = [np.zeros((0, 3))]
     for part in sorted((p for p in parts if p.t_s), key=lambda p: p.t_s[0]):
         t_s.append(np.array([part.t_s[0] - _GAP_S, *part.t_s, part.t_s[-1] + _GAP_S]))
-        path = np.stack([part.x_m, part.y_m, part.alt_msl_m], axis=-1)
-        xyz_m.append(np.vstack([np.full(3, math.nan), path, np.full(3, math.nan)]))
+        flown = np.stack([part.x_m, part.y_m, part.alt_msl_m], axis=-1)
+        xyz_m.append(np.vstack([np.full(3, math.nan), flown, np.full(3, math.nan)]))
+    path_m = np.concatenate(xyz_m)
+    in_air = path_m[~np.isnan(path_m[:, 0]), :2]
+    low, high = (in_air.min(axis=0), in_air.max(axis=0)) if len(in_air) else (np.full(2, math.nan),) * 2
     return Flight(
         aircraft=aircraft,
         search=_search(aircraft.camera, targets, area.requirement.height_agl_m, area.weather),
         t_s=np.concatenate(t_s),
-        xyz_m=np.concatenate(xyz_m),
+        xyz_m=path_m,
+        bounds_m=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
     )
 
 
@@ -129,10 +135,18 @@ def rates_each_hz(
 ) -> FloatArray:
     """The same for each flight alone: (flights, n)."""
     rate = np.zeros((len(flown), len(t_s)))
-    for k, one in enumerate(flown):
-        index, slant_m, depression = _in_sight(area, one, target, t_s, x_m, y_m)
-        camera = one.aircraft.camera
-        rate[k, index] = detection.detection_rate_hz(camera, one.search, target, area.weather, slant_m, depression)
+    where = [_near(area, one, target, t_s, x_m, y_m) for one in flown]
+    number = np.repeat(np.arange(len(flown)), [len(index) for index, _ in where])
+    index = np.concatenate([np.zeros(0, np.int64), *(index for index, _ in where)])
+    eye = np.concatenate([np.zeros((0, 3)), *(eye for _, eye in where)])
+    clear, slant_m, depression = _in_sight(area, eye, _raised(area, target, x_m[index], y_m[index]))
+    number, index = number[clear], index[clear]
+    cameras = {(one.aircraft.camera, one.search) for one in flown}
+    for camera, search in cameras:
+        own = np.array([(one.aircraft.camera, one.search) == (camera, search) for one in flown])[number]
+        rate[number[own], index[own]] = detection.detection_rate_hz(
+            camera, search, target, area.weather, slant_m[own], depression[own]
+        )
     seen = np.flatnonzero(rate.any(axis=0))
     rate[:, seen] *= crossing(area, x_m[seen], y_m[seen])
     return rate
@@ -204,10 +218,11 @@ def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosse
         slots = np.arange(math.ceil(crosser.t_s[0] / look_s), math.floor(crosser.t_s[-1] / look_s) + 1)
         t_s: FloatArray = slots.astype(float) * look_s
         x_m, y_m = np.interp(t_s, crosser.t_s, crosser.x_m), np.interp(t_s, crosser.t_s, crosser.y_m)
-        near = _near(area, one, crosser.target, t_s, x_m, y_m)
-        inside = near[_in_picture(area, one, seed + k, crosser.target, t_s[near], x_m[near], y_m[near])]
-        index, slant_m, _ = _in_sight(area, one, crosser.target, t_s[inside], x_m[inside], y_m[inside])
-        seen = inside[index]
+        near, eye = _near(area, one, crosser.target, t_s, x_m, y_m)
+        points = _raised(area, crosser.target, x_m[near], y_m[near])
+        inside = _in_picture(one, seed + k, t_s[near], points - eye)
+        clear, slant_m, _ = _in_sight(area, eye[inside], points[inside])
+        seen = near[inside][clear]
         found = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
         miss *= float(np.prod(1.0 - found * crossing(area, x_m[seen], y_m[seen])))
     return miss
@@ -215,24 +230,28 @@ def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosse
 
 def _near(
     area: Area, one: Flight, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
-) -> IntArray:
-    """Indices of the moments at which the aircraft is in the air and within range over the ground."""
-    eye = one.at(t_s)
+) -> tuple[IntArray, FloatArray]:
+    """Indices of the moments at which the aircraft is in the air and within range over the ground, and its places."""
     reach_m = _reach_m(one.aircraft.camera, target, area.weather)
-    return np.flatnonzero((eye[:, 0] - x_m) ** 2 + (eye[:, 1] - y_m) ** 2 <= reach_m**2)
+    west, south, east, north = one.bounds_m
+    around = (x_m > west - reach_m) & (x_m < east + reach_m) & (y_m > south - reach_m) & (y_m < north + reach_m)
+    index = np.flatnonzero(around)
+    if len(index) == 0:
+        return index, np.zeros((0, 3))
+    eye = one.at(t_s[index])
+    near = (eye[:, 0] - x_m[index]) ** 2 + (eye[:, 1] - y_m[index]) ** 2 <= reach_m**2
+    return index[near], eye[near]
 
 
-def _in_sight(
-    area: Area, one: Flight, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
-) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Indices of the moments in range and in clear line of sight, with slant range and depression."""
-    near = _near(area, one, target, t_s, x_m, y_m)
-    eye = one.at(t_s[near])
-    points = _raised(area, target, x_m[near], y_m[near])
-    clear = rays.line_of_sight(area.terrain, eye, points) == rays.CLEAR if len(near) else np.zeros(0, bool)
-    across_m = np.hypot(points[clear, 0] - eye[clear, 0], points[clear, 1] - eye[clear, 1])
-    below_m = eye[clear, 2] - points[clear, 2] + across_m**2 * _CURVATURE_PER_M
-    return near[clear], np.hypot(across_m, below_m), np.arctan2(below_m, across_m)
+def _in_sight(area: Area, eye_m: FloatArray, points_m: FloatArray) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
+    """Which points (n, 3) are in clear line of sight, with the slant range and depression of those."""
+    if len(eye_m) == 0:
+        return np.zeros(0, bool), np.zeros(0), np.zeros(0)
+    clear = rays.line_of_sight(area.terrain, eye_m, points_m) == rays.CLEAR
+    away = points_m[clear] - eye_m[clear]
+    across_m = np.hypot(away[:, 0], away[:, 1])
+    below_m = across_m**2 * _CURVATURE_PER_M - away[:, 2]
+    return clear, np.hypot(across_m, below_m), np.arctan2(below_m, across_m)
 
 
 def _raised(area: Area, target: detection.Target, x_m: FloatArray, y_m: FloatArray) -> FloatArray:
@@ -240,20 +259,20 @@ def _raised(area: Area, target: detection.Target, x_m: FloatArray, y_m: FloatArr
     return np.stack([x_m, y_m, grid.height_at(area.terrain, x_m, y_m) + detection.VISIBLE_HEIGHT_M[target]], axis=-1)
 
 
-def _in_picture(
-    area: Area, one: Flight, seed: int, target: detection.Target, t_s: FloatArray, x_m: FloatArray, y_m: FloatArray
-) -> NDArray[np.bool_]:
-    """Whether the look at each moment has the place in its picture (pinhole, level; azimuth taken from grid north)."""
+def _in_picture(one: Flight, seed: int, t_s: FloatArray, away_m: FloatArray) -> NDArray[np.bool_]:
+    """Whether the look at each moment has the point so far away (n, 3) in its picture.
+
+    Level pinhole camera; azimuth is taken from grid north, which a camera that turns all round does not notice.
+    """
     if len(t_s) == 0:
         return np.zeros(0, bool)
     camera = one.aircraft.camera
-    away = _raised(area, target, x_m, y_m) - one.at(t_s)
-    away[:, 2] -= (away[:, 0] ** 2 + away[:, 1] ** 2) * _CURVATURE_PER_M
     azimuth, elevation = np.array([detection.pointing(one.search, float(t), seed=seed) for t in t_s]).T
-    ahead = away[:, 0] * np.sin(azimuth) + away[:, 1] * np.cos(azimuth)
-    right = away[:, 0] * np.cos(azimuth) - away[:, 1] * np.sin(azimuth)
-    along = ahead * np.cos(elevation) + away[:, 2] * np.sin(elevation)
-    up = away[:, 2] * np.cos(elevation) - ahead * np.sin(elevation)
+    ahead = away_m[:, 0] * np.sin(azimuth) + away_m[:, 1] * np.cos(azimuth)
+    right = away_m[:, 0] * np.cos(azimuth) - away_m[:, 1] * np.sin(azimuth)
+    rise = away_m[:, 2] - (away_m[:, 0] ** 2 + away_m[:, 1] ** 2) * _CURVATURE_PER_M
+    along = ahead * np.cos(elevation) + rise * np.sin(elevation)
+    up = rise * np.cos(elevation) - ahead * np.sin(elevation)
     return np.asarray(
         (along > 0.0)
         & (np.abs(right) <= math.tan(camera.hfov_rad / 2.0) * along)

@@ -1,0 +1,130 @@
+"""A trial of a hand-made strategy: it holds against its own certificate, and says so when a certificate is false."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import strategies
+from msgspec.structs import replace
+
+from kuntur.errors import ConfigError
+from kuntur.ops import account, trial
+from kuntur.patrol import draw, exposure, game
+from kuntur.sim import adaptive, encounters
+
+AREA = strategies.narrow_ridge()
+NIGHTS = 150
+
+
+def certified(floor: float) -> strategies.Strategy:
+    made = strategies.out_and_back(AREA, half_m=700.0)
+    return replace(made, certificate=replace(made.certificate, floor=floor, class_floors={"walker": floor}))
+
+
+@pytest.fixture(scope="module")
+def floor() -> float:
+    """What the segment game certifies for the hand-made strategy, on the lattice of the trial's crossers."""
+    board = adaptive.Board(AREA, certified(0.0), AREA.crossers[0], cell_m=240.0, step_s=120.0)
+    view = exposure.view(AREA, list(AREA.fleet.aircraft), board.graph, board.cuts)
+    return game.backward(view, board.mixture).floor
+
+
+@pytest.fixture(scope="module")
+def result(floor) -> trial.Trial:
+    said: list[tuple[float, str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "LOOKED_NIGHTS", 40)
+        found = trial.trial(AREA, certified(floor), nights=NIGHTS, seed=5, progress=lambda f, w: said.append((f, w)))
+    assert said[0][0] == 0.0 and said[-1][0] == 1.0 and all(a[0] <= b[0] for a, b in itertools.pairwise(said))
+    return found
+
+
+def test_every_kind_is_seen_at_least_as_often_as_certified(result, floor) -> None:
+    assert result.passed and 0.3 < floor < 0.8
+    assert [one.kind for one in result.outcomes] == ["naive", "uninformed", "informed"]
+    for one in result.outcomes:
+        assert one.crossings == NIGHTS and one.verdict == "above the floor"
+    assert result.strongest_fixed_prob > floor
+
+
+def test_those_who_know_more_are_seen_less(result) -> None:
+    naive, uninformed, informed = result.outcomes
+    assert naive.predicted_prob > uninformed.predicted_prob + 0.05
+    assert naive.predicted_prob > informed.predicted_prob + 0.05
+    assert informed.predicted_prob < result.strongest_fixed_prob + 0.1
+
+
+def test_counts_agree_with_what_was_predicted_and_with_the_looks(result) -> None:
+    for one in result.outcomes:
+        count = account.share(one.detected, one.crossings, confidence=0.999)
+        assert (one.low_prob, one.high_prob) == (
+            account.share(one.detected, one.crossings).low_prob,
+            account.share(one.detected, one.crossings).high_prob,
+        )
+        assert count.low_prob <= one.predicted_prob <= count.high_prob
+        # The rate may promise less than the looks deliver, not more (detection.detection_rate_hz).
+        assert -0.02 <= one.looked_looks_prob - one.looked_rate_prob < 0.15
+
+
+def test_a_false_certificate_is_found_out(monkeypatch) -> None:
+    monkeypatch.setattr(trial, "LOOKED_NIGHTS", 2)
+    found = trial.trial(AREA, certified(0.97), nights=60, seed=5)
+    assert not found.passed
+    assert [one.verdict for one in found.outcomes][1:] == ["below the floor"] * 2
+    assert "below the floor (0.970)" in found.rows()[1][-1]
+
+
+def test_the_same_seed_gives_the_same_trial(monkeypatch) -> None:
+    monkeypatch.setattr(trial, "FIXED_WAYS", 2)
+    first, again, other = (trial.trial(AREA, certified(0.5), nights=6, seed=seed) for seed in (5, 5, 6))
+    assert first == again and first.outcomes != other.outcomes
+
+
+def test_two_thousand_crossings_are_at_least_two_thousand(monkeypatch) -> None:
+    monkeypatch.setattr(trial, "_Parties", _Nobody)
+    found = trial.trial(AREA, certified(0.0), crossings=301)
+    assert found.nights == 101 and sum(one.crossings for one in found.outcomes) >= 301
+    assert all(one.detected == 0 for one in found.outcomes)
+
+
+class _Nobody:
+    """Three who stay abroad: only the counting is of interest."""
+
+    strongest_fixed_prob = 0.0
+
+    def __init__(self, *_: object) -> None:
+        abroad = adaptive.SimulatedCrosser(
+            id="a", crosser_class="walker", target="person", t_s=(0.0, 60.0), x_m=(-4000.0,) * 2, y_m=(0.0,) * 2
+        )
+        self.cross = lambda *_: [abroad] * 3
+
+
+def test_nights_are_drawn_as_the_strategy_says() -> None:
+    """The seeds of the nights are fresh, and the columns come as often as their weights say."""
+    made = certified(0.0)
+    seeds = [trial._night_seed(1, night) for night in range(400)]
+    assert len(set(seeds)) == 400 and seeds[0] != trial._night_seed(2, 0)
+    columns = np.array([draw.draw(made, seed, 0).column_indices for seed in seeds])
+    for wave in range(columns.shape[1]):
+        weight = np.array([c.weight for c in made.waves[wave].columns], float)
+        expected = 400.0 * weight / weight.sum()
+        chi2 = ((np.bincount(columns[:, wave], minlength=len(weight)) - expected) ** 2 / expected).sum()
+        assert chi2 < 16.3  # 99.9 % of chi-square with three degrees of freedom
+    flown = encounters.flights(AREA, draw.draw(made, seeds[0], 0).sorties)
+    assert {one.aircraft.id for one in flown} == {a.id for a in AREA.fleet.aircraft}
+
+
+def test_a_class_without_a_floor_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'mule'"):
+        trial.trial(AREA, certified(0.5), nights=2, crosser_class="mule")
+
+
+def test_files(result, tmp_path) -> None:
+    told = json.loads(trial.save_trial(result, tmp_path / "trial.json").read_bytes())
+    assert told["floor_prob"] == result.floor_prob and len(told["outcomes"]) == 3 and "simulated" in told
+    picture = trial.draw_trial(result, tmp_path / "trial.png").read_bytes()
+    assert picture.startswith(b"\x89PNG") and len(picture) > 10_000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["trial.json", "trial.png"]
