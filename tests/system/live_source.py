@@ -77,6 +77,7 @@ def _strategy(area: Area) -> Strategy:
         watch_duration_s=area.requirement.duration_s,
         weight_total=1,
         aircraft_ids=tuple(a.id for a in area.fleet.aircraft),
+        base_ids=tuple(a.base_id for a in area.fleet.aircraft),
         segments=(),
         waves=(),
         certificate=certificate,
