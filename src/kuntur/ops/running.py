@@ -31,8 +31,6 @@ from kuntur.units import NS_PER_S
 BATCH_S: Final = 0.1  # wall seconds between batches to the store
 SLICE_ITEMS: Final = 100  # items folded in before others on the event loop get their turn
 HOLD_WALL_S: Final = 1.0  # chosen: packets come in 0.3 s out of step when two cores carry a load of seven
-    0.3  # how far packets of several aircraft come in out of step, on a busy machine; measured on loopback
-)
 _SETTINGS: Final = "watch_settings"
 _START: Final = "start_t_ns"
 _ENDED: Final = "ended"
