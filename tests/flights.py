@@ -18,13 +18,14 @@ from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area
 from kuntur.model.plans import Sortie, Tasking
 from kuntur.model.records import Actor, LogEntry, Permit, Purpose
+from kuntur.sim.clock import SimClock, real_time
 
 START_T_NS = 1_800_000_000_000_000_000
 LEVEL_M = 5050.0  # above everything in places.ridge_area
 
 
 def sortie(
-    area: Area, aircraft: Aircraft, *, t0_s: float = 60.0, points: int = 3, seed: int = 0, pace: float = 0.9
+    area: Area, aircraft: Aircraft, *, t0_s: float = 60.0, points: int = 2, seed: int = 0, pace: float = 0.9
 ) -> Sortie:
     """A sortie over seeded points on our side at `pace` of cruise speed, with a climb over the base and back."""
     base = next(b for b in area.bases if b.id == aircraft.base_id)
@@ -34,8 +35,8 @@ def sortie(
     x, y, t = [base.x_m, base.x_m], [base.y_m, base.y_m], [t0_s]
     t.append(t0_s + (LEVEL_M - base.alt_msl_m) / budget.climb_mps + 5.0)
     for _ in range(points):
-        x.append(rng.uniform(500.0, 3500.0))
-        y.append(rng.uniform(-3000.0, 3000.0))
+        x.append(rng.uniform(1000.0, 3500.0))
+        y.append(base.y_m + rng.uniform(-1500.0, 1500.0))
         t.append(t[-1] + np.hypot(x[-1] - x[-2], y[-1] - y[-2]) / speed)
     x += [base.x_m, base.x_m]
     y += [base.y_m, base.y_m]
@@ -126,12 +127,12 @@ def launch_entry(of: Permit) -> LogEntry:
 class VehicleProcess:
     """One real simulated aircraft in its own process, sending to `port`."""
 
-    def __init__(
-        self, folder: Path, port: int, aircraft_id: str, *, speed: float = 1.0, area: Area | None = None
-    ) -> None:
+    def __init__(self, folder: Path, port: int, aircraft_id: str, clock: SimClock | None = None) -> None:
         packed = folder / "area.msgpack"
-        packed.write_bytes(areas.encode(area or places.ridge_area()))
-        arguments = ["--area", packed, "--aircraft", aircraft_id, "--mavlink", port, "--speed", speed]
+        packed.write_bytes(areas.encode(places.ridge_area()))
+        clock = clock or real_time()
+        arguments = ["--area", packed, "--aircraft", aircraft_id, "--mavlink", port, "--speed", clock.speed]
+        arguments += ["--start-t-ns", clock.start_t_ns, "--wall0", clock.wall0_s]
         self.process = subprocess.Popen([sys.executable, "-m", "kuntur.sim.vehicle", *map(str, arguments)])
 
     def __enter__(self) -> VehicleProcess:
@@ -188,7 +189,7 @@ class LossyRelay:
             self.lost += 1
             return []
         self.passed += 1
-        if self._held is None and self._rng.random() < 0.1:
+        if self._loss and self._held is None and self._rng.random() < 0.1:
             self._held = data
             return []
         late, self._held = self._held, None

@@ -38,6 +38,8 @@ GCS_COMPONENT: Final = int(dialect.MAV_COMP_ID_MISSIONPLANNER)
 AUTOPILOT: Final = int(dialect.MAV_COMP_ID_AUTOPILOT1)
 RETRY_S: Final = 0.7
 TRIES: Final = 8
+ITEM_RETRY_S: Final = 0.25  # mavlink.io, "Mission Protocol": shorter for mission items, and more often
+ITEM_TRIES: Final = 24
 HEARTBEAT_S: Final = 0.05  # shortest pause between heartbeats, wall time
 CLOCK_TOLERANCE_S: Final = 5.0  # wall seconds an aircraft's clock may differ from ours and still be believed
 _PERMITTED: Final = ("fly", "launch")
@@ -236,7 +238,9 @@ class Autopilot:
 
     # --- asking
 
-    async def _ask(self, message: Any, wanted: Callable[[Any], bool], *, tries: int = TRIES) -> Any | None:
+    async def _ask(
+        self, message: Any, wanted: Callable[[Any], bool], *, tries: int = TRIES, retry_s: float = RETRY_S
+    ) -> Any | None:
         """Send until the message wanted comes; None when it never does."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry = (wanted, future)
@@ -245,7 +249,7 @@ class Autopilot:
             for _ in range(tries):
                 self._send(message)
                 with contextlib.suppress(TimeoutError):
-                    return await asyncio.wait_for(asyncio.shield(future), RETRY_S)
+                    return await asyncio.wait_for(asyncio.shield(future), retry_s)
             return None
         finally:
             self._waiting.remove(entry)
@@ -272,7 +276,7 @@ class Autopilot:
 
     def _silent(self, what: str) -> LinkError:
         return LinkError(
-            f"{self.aircraft.name} does not answer {what} ({TRIES} tries).",
+            f"{self.aircraft.name} does not answer {what}, asked again and again for {TRIES * RETRY_S:.0f} s.",
             remedy="Check the radio link; the aircraft keeps what it had.",
         )
 
@@ -306,9 +310,9 @@ class Autopilot:
         last: Any = dialect.MAVLink_mission_count_message(*self._target, len(items), _MISSION)
         self._send(last)
         silences = 0
-        while silences < TRIES:
+        while silences < ITEM_TRIES:
             try:
-                said = await asyncio.wait_for(inbox.get(), RETRY_S)
+                said = await asyncio.wait_for(inbox.get(), ITEM_RETRY_S)
             except TimeoutError:
                 silences += 1
                 self._send(last)
@@ -342,7 +346,7 @@ class Autopilot:
             items = []
             for seq in range(count.count):
                 ask = dialect.MAVLink_mission_request_int_message(*self._target, seq, _MISSION)
-                said = await self._ask(ask, partial(_is_item, seq=seq))
+                said = await self._ask(ask, partial(_is_item, seq=seq), tries=ITEM_TRIES, retry_s=ITEM_RETRY_S)
                 if said is None:
                     raise self._silent(f"to the request for mission item {seq}")
                 items.append(mavlink.mission_item(said))

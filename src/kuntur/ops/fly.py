@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kuntur.codecs import missions
 from kuntur.codecs.missions import TimedMission
-from kuntur.errors import KunturError, LinkError, RecordError
+from kuntur.errors import InfeasibleError, LinkError, RecordError, RefusedError
 from kuntur.geodesy import frames
 from kuntur.io.autopilot import Autopilot
 from kuntur.model.assets import Aircraft, Base
@@ -145,7 +145,7 @@ async def _fly_sortie(
             entry = session.record_entry("launch", aircraft.id, inputs, detail={"sortie": sortie.id}, permit=permit)
             await link.arm_and_launch(permit, entry)
             flown = (await supervisor.until_down()).against(sortie, (base.x_m, base.y_m))
-    except KunturError as error:
+    except (LinkError, RefusedError, InfeasibleError) as error:
         session.record_entry("not_flown", aircraft.id, detail={"sortie": sortie.id, "reason": str(error)})
         return _not_flown(sortie, str(error))
     session.record_entry("end_of_flight", aircraft.id, detail={"sortie": sortie.id, **flown.summary()})

@@ -261,7 +261,7 @@ def safe_return_altitude_m(area: Area, aircraft: Aircraft, base: Base, sortie: S
     needed = [
         float(path.safe_altitude_m(area.terrain, [p, home], RETURN_CORRIDOR_M, RETURN_HEIGHT_M)[0]) for p in points
     ]
-    altitude = max(needed, default=math.nan)
+    altitude = float(np.max(needed)) if needed else math.nan
     budget = performance.loaded_budget(aircraft, base.alt_msl_m, area.weather)
     if not altitude <= budget.max_alt_msl_m:  # NaN too: a void on the way
         return None

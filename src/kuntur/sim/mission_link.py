@@ -20,7 +20,7 @@ from kuntur.codecs.missions import MissionItem
 Send = Callable[[Any], None]
 
 MOST_ITEMS: Final = 512
-ASK_AGAIN_S: Final = 0.4
+ASK_AGAIN_S: Final = 0.25  # mavlink.io, "Mission Protocol", time-outs and retries
 GIVE_UP_S: Final = 4.0
 ACCEPTED_FRAMES: Final = (0, 2, 3, 10)  # after `missions.plain_frame`
 ACCEPTED_COMMANDS: Final = (

@@ -27,6 +27,8 @@ from kuntur.sim.parameters import Parameters
 from kuntur.units import NS_PER_S
 
 LEAST_CHARGE: Final = 0.5  # does not arm below: our choice
+MARK: Final = " (simulated)"
+TEXT_BYTES: Final = 50  # of STATUSTEXT
 LOW_CHARGE: Final = 0.12  # returns by itself below: our choice, inside the 25 % reserve of every plan
 
 _ACCEPTED, _DENIED = int(dialect.MAV_RESULT_ACCEPTED), int(dialect.MAV_RESULT_DENIED)
@@ -423,7 +425,8 @@ class Pilot:
     # --- what it says
 
     def _say(self, text: str, severity: int = dialect.MAV_SEVERITY_INFO) -> None:
-        self._send(dialect.MAVLink_statustext_message(int(severity), f"{text} (simulated)"[:50].encode()))
+        marked = f"{text[: TEXT_BYTES - len(MARK)]}{MARK}"
+        self._send(dialect.MAVLink_statustext_message(int(severity), marked.encode("ascii", "replace")))
 
     def _report(self, kind: int) -> int:
         """Send one message about itself; returns the MAV_RESULT of asking for it."""
