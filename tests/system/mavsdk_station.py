@@ -49,7 +49,7 @@ async def fly(order: dict[str, Any]) -> dict[str, Any]:
     await action.return_to_launch()
     landed = await _first(telemetry.subscribe_position(), lambda p: p.relative_altitude_m < 1.0, 60.0)
     return {
-        "system_id": system.get_system_id(),
+        "system_id": await system.get_system_id(),
         "parameter": parameter,
         "held": held,
         "climbed": climbed,

@@ -1,4 +1,4 @@
-"""An independent ground station, MAVSDK, flies our simulated aircraft: what we speak is MAVLink, not a dialect of ours."""
+"""An independent ground station, MAVSDK, flies our simulated aircraft: we speak MAVLink, not a dialect of our own."""
 
 from __future__ import annotations
 
@@ -78,4 +78,4 @@ def test_it_finds_uploads_downloads_starts_and_returns(
     assert missions.differences(mission.items, held) == []
     assert first.alt_m == pytest.approx(base.alt_msl_m, abs=0.01)  # its own home, not the one sent
     assert result["climbed"] and result["landed"]
-    assert "KUNTUR SIMULATED AIRCRAFT" in said.stdout
+    assert "KUNTUR SIMULATED AIRCRAFT" in said.stdout + said.stderr
