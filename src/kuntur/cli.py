@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from kuntur.errors import KunturError
@@ -50,7 +50,7 @@ def stage_bar() -> Iterator[Callable[[str, float, str], None]]:
         TextColumn("{task.fields[words]}"),
         console=err,
     ) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, fraction: float, words: str) -> None:
             if stage not in tasks:
