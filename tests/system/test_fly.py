@@ -213,10 +213,10 @@ def test_straight_returns_are_offered_only_where_they_are_clear() -> None:
     altitude = safe_return_altitude_m(AREA, QUAD, base, flights.sortie(AREA, QUAD))
     assert altitude is not None and base.alt_msl_m < altitude < 5000.0
     heights = AREA.terrain.heights_m.copy()
-    heights[:, 110:116] = 6900.0  # a wall between base and border, higher than it can climb
+    heights[:, 145:151] = 6900.0  # a wall between base and border, higher than it can climb
     walled = msgspec.structs.replace(AREA, terrain=msgspec.structs.replace(AREA.terrain, heights_m=heights))
     assert safe_return_altitude_m(walled, QUAD, base, flights.sortie(AREA, QUAD)) is None
-    heights[:, 110:116] = np.nan
+    heights[:, 145:151] = np.nan
     unknown = msgspec.structs.replace(AREA, terrain=msgspec.structs.replace(AREA.terrain, heights_m=heights))
     assert safe_return_altitude_m(unknown, QUAD, base, flights.sortie(AREA, QUAD)) is None
 
