@@ -178,8 +178,8 @@ def watch(
     from kuntur.ops import stored
     from kuntur.server import app as server
 
-    with server.open_socket(host, port) as listening:
-        followed = stored.Follow(area_ops.load(area, terrain or []), folder, speed=speed)
+    loaded = area_ops.load(area, terrain or [])
+    with server.open_socket(host, port) as listening, stored.Follow(loaded, folder, speed=speed) as followed:
         server.run(followed, listening, announce=say)
 
 
@@ -242,7 +242,8 @@ def demo(
     with server.open_socket("127.0.0.1", port) as listening:
         with stage_bar() as progress:
             prepared = night.prepare(area, terrain or [], folder, speed=speed or 20.0, progress=progress)
-        server.run(prepared, listening, announce=say)
+        with prepared:
+            server.run(prepared, listening, announce=say)
 
 
 def main() -> None:

@@ -10,14 +10,15 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kuntur.codecs import missions
 from kuntur.errors import StoreError
 from kuntur.io.feed import KlvReceiver
 from kuntur.model.place import Area, Lattice
@@ -38,6 +39,7 @@ from kuntur.ops.simulated import launch_simulated
 from kuntur.ops.watch import Watch
 from kuntur.patrol import draw
 from kuntur.sim import adaptive, crossings
+from kuntur.sim.clock import SimClock
 from kuntur.sim.world import World, save_world
 from kuntur.store.embedded import WatchStore
 from kuntur.units import NS_PER_S
@@ -46,7 +48,7 @@ Progress = Callable[[str, float, str], None]
 Quiet = Callable[[float, str], None]
 
 BEFORE_S = 3600.0  # the record of a simulated night begins this long before the watch
-TAXI_S = 600.0  # simulated time between "all aircraft answer" and the start of the watch: missions go up in it
+TAXI_S = 300.0  # simulated time between "all aircraft answer" and the first lift-off: missions go up in it
 KUNTUR = Actor(id="kuntur", role="system")
 
 
@@ -77,7 +79,15 @@ class Night:
     """Watches of one area in one folder, one after another: what a server shows (`ops.live.LiveWatch`) and drives."""
 
     def __init__(
-        self, area: Area, strategy: Strategy, session: Session, clock: NightClock, *, speed: float, crossers: int
+        self,
+        area: Area,
+        strategy: Strategy,
+        session: Session,
+        clock: NightClock,
+        *,
+        speed: float,
+        crossers: int,
+        watchable: NDArray[np.bool_] | None = None,
     ) -> None:
         self.area = area
         self.strategy: Strategy | None = strategy
@@ -87,6 +97,7 @@ class Night:
         self._clock = clock
         self._speed = speed
         self._crossers = crossers
+        self._watchable = watchable
         self._flown = 0
         self._running: RunningWatch | None = None
 
@@ -111,11 +122,8 @@ class Night:
 
     async def run(self) -> None:
         """Fly watch after watch until cancelled; each has its own draw."""
-        try:
-            while True:
-                await self.fly_one()
-        finally:
-            self.close()
+        while True:
+            await self.fly_one()
 
     async def fly_one(self, progress: Quiet = lambda _fraction, _words: None) -> None:
         """One watch: commit to a seed, draw, fly and watch, reveal. Nothing is flown that the seed did not draw."""
@@ -126,7 +134,7 @@ class Night:
         detail = {"start_t_ns": start_t_ns}
         session.record_entry("commit_draw", self.area.id, plan, {"commitment": draw.commitment(seed)}, detail)
         self.tasking = tasking = draw.draw(self._plan, seed, start_t_ns)
-        world = simulated_world(self.area, self._plan, self._crossers, self._flown)
+        world = simulated_world(self.area, self._plan, start_t_ns, self._crossers, self._flown)
         save_world(world, folder / stored.WORLD)
         log = await self._fly_and_watch(tasking, world, progress)
         session.record_entry("reveal_draw", self.area.id, plan, detail={"seed": seed.hex()})
@@ -138,50 +146,68 @@ class Night:
     async def _fly_and_watch(self, tasking: Tasking, world: World, progress: Quiet) -> FlightLog:
         """Aircraft in their processes; what they and their cameras tell goes to store and fold, until all are down."""
         folder, clock = self._session.folder, self._clock
-        async with AsyncExitStack() as open_things:
-            receiver = await open_things.enter_async_context(await KlvReceiver.open(clock.now_ns))
-            fleet = await open_things.enter_async_context(
-                launch_simulated(
-                    self.area,
-                    start_t_ns=tasking.start_t_ns - round(TAXI_S * NS_PER_S),
-                    speed=self._speed,
-                    klv_port=receiver.port,
-                    world=folder / stored.WORLD,
-                    seed=world.seed,
-                )
-            )
+        launching = launch_simulated(
+            self.area,
+            start_t_ns=tasking.start_t_ns - round(before_start_s(self.area, tasking) * NS_PER_S),
+            speed=self._speed,
+            klv_port=(receiver := await KlvReceiver.open(clock.now_ns)).port,
+            world=folder / stored.WORLD,
+            seed=world.seed,
+        )
+        async with receiver, launching as fleet:
             clock.follow(fleet.clock.now_ns)
-            open_things.callback(clock.rest)
-            name = stored.STORE if self._flown == 0 else f"{stored.STORE}-{self._flown + 1}"
-            store = open_things.enter_context(WatchStore(folder / name))
-            watch = Watch(self.area, self._plan, tasking=tasking, settings=settings_for(self._speed))
-            self._running = running = RunningWatch(
-                watch,
-                store,
-                receiver,
-                fleet.clock,
-                simulated=stored.simulated_words(self.area),
-                on_alert=self._record_alert,
-                on_acknowledge=partial(stored.record_acknowledgement, self._session),
-            )
-            watching = asyncio.create_task(running.run())
             try:
-                return await fly(
-                    self.area, tasking, self._session, fleet.links, fleet.clock, running.feed, progress=progress
-                )
+                running = self._begin(tasking, receiver, fleet.clock)
+                async with asyncio.TaskGroup() as together:
+                    watching = together.create_task(running.run())
+                    log = await fly(
+                        self.area, tasking, self._session, fleet.links, fleet.clock, running.feed, progress=progress
+                    )
+                    watching.cancel()
+            except ExceptionGroup as failed:
+                raise failed.exceptions[0] from failed
             finally:
-                watching.cancel()
-                with suppress(asyncio.CancelledError):
-                    await watching
-                running.write_geojson(folder)
+                clock.rest()
+        running.write_geojson(folder)
+        return log
+
+    def _begin(self, tasking: Tasking, receiver: KlvReceiver, clock: SimClock) -> RunningWatch:
+        """A watch with a store of its own; the one before stays on the screen until this moment."""
+        store = self._session.folder / (stored.STORE if self._flown == 0 else f"{stored.STORE}-{self._flown + 1}")
+        before = self._running
+        self._running = RunningWatch(
+            Watch(
+                self.area,
+                self._plan,
+                tasking=tasking,
+                settings=settings_for(self._speed),
+                watchable=self._watchable,
+            ),
+            WatchStore(store),
+            receiver,
+            clock,
+            simulated=stored.simulated_words(self.area),
+            on_alert=self._record_alert,
+            on_acknowledge=partial(stored.record_acknowledgement, self._session),
+        )
+        if before is not None:
+            before.store.close()
+        return self._running
 
     def _record_alert(self, alert: Alert) -> None:
         detail = {"kind": alert.kind, "text": alert.text_en}
         self._session.record_entry("alert", alert.id, {"tasking": alert.tasking_sha256}, detail=detail, actor=KUNTUR)
 
-    def close(self) -> None:
-        """Close the record; its newest checkpoint is copied beside it."""
-        self._session.close()
+    def __enter__(self) -> Night:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close store and record; the newest checkpoint is copied beside the record."""
+        if self._running is not None:
+            self._running.store.close()
+        self._session.__exit__(kind, error, trace)
 
 
 def prepare(
@@ -207,19 +233,17 @@ def prepare(
         strategy = plan_ops.plan(area, seconds=seconds, progress=lambda f, w: progress("plan", f, w))
         plan_ops.save_plan(strategy, folder / stored.PLAN)
         plan_ops.draw_plan(area, strategy, folder / "plan.png")
-        return Night(area, strategy, session, clock, speed=speed, crossers=crossers)
-    except BaseException:
-        session.__exit__(None, None, None)
+        watchable = surveyed.sight_count > 0
+        return Night(area, strategy, session, clock, speed=speed, crossers=crossers, watchable=watchable)
+    except BaseException as error:
+        session.__exit__(type(error), error, error.__traceback__)
         raise
 
 
 def headless(name: str, terrain: Sequence[Path], folder: Path, *, speed: float, progress: Progress) -> str:
     """One accelerated watch from the area's name to its account; returns what to tell the user."""
-    night = prepare(name, terrain, folder, speed=speed, progress=progress)
-    try:
+    with prepare(name, terrain, folder, speed=speed, progress=progress) as night:
         asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
-    finally:
-        night.close()
     report = stored.review_folder(night.area, folder, progress=progress)
     return f"{report}\n{review_ops.verify_text(folder / 'record', folder / CHECKPOINT_COPY)}"
 
@@ -241,11 +265,8 @@ def fly_watch(
     clock = NightClock(watch_start(area, after_t_ns=time.time_ns()) - round(BEFORE_S * NS_PER_S))
     session = stored.open_session(area, fresh(folder), clock.now_ns)
     plan_ops.save_plan(strategy, folder / stored.PLAN)
-    night = Night(area, strategy, session, clock, speed=speed, crossers=crossers)
-    try:
+    with Night(area, strategy, session, clock, speed=speed, crossers=crossers) as night:
         asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
-    finally:
-        night.close()
 
 
 def watch_start(area: Area, *, after_t_ns: int) -> int:
@@ -259,7 +280,18 @@ def watch_start(area: Area, *, after_t_ns: int) -> int:
     return round((start - offset).timestamp()) * NS_PER_S
 
 
-def simulated_world(area: Area, strategy: Strategy, crossers: int, number: int) -> World:
+def before_start_s(area: Area, tasking: Tasking) -> float:
+    """How long before the watch the aircraft must be ready: the first may lift off before it begins."""
+    bases = {base.id: base for base in area.bases}
+    fleet = {aircraft.id: aircraft for aircraft in area.fleet.aircraft}
+    lift_offs_s = [
+        missions.from_sortie(s, bases[s.base_id], fleet[s.aircraft_id], area.frame, area.weather).lift_off_s
+        for s in tasking.sorties
+    ]
+    return max(0.0, -min(lift_offs_s, default=0.0)) + TAXI_S
+
+
+def simulated_world(area: Area, strategy: Strategy, start_t_ns: int, crossers: int, number: int) -> World:
     """Tonight's crossers: half naive, half on the best ways found against the plan, knowing no draw; all simulated."""
     rng = np.random.default_rng([number, crossers])
     proof = strategy.certificate
@@ -268,7 +300,7 @@ def simulated_world(area: Area, strategy: Strategy, crossers: int, number: int) 
     ways = board.fixed_ways(rng, crossers // 2)
     knowing = [ways[k % len(ways)].crosser(f"adaptive-{k + 1}", crosser) for k in range(crossers // 2)]
     naive = crossings.naive(area, rng, crossers - len(knowing))
-    return World(area_id=area.id, seed=number + 1, crossers=(*naive, *knowing))
+    return World(area_id=area.id, seed=number + 1, start_t_ns=start_t_ns, crossers=(*naive, *knowing))
 
 
 def fresh(folder: Path) -> Path:

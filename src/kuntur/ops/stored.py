@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TypeVar
 
 import msgspec
@@ -85,11 +86,17 @@ class Follow:
 
     async def run(self) -> None:
         """Step through the watch, then stay on its end until cancelled."""
-        try:
-            await self.live.run()
-            await asyncio.Event().wait()
-        finally:
-            self._session.close()
+        await self.live.run()
+        await asyncio.Event().wait()
+
+    def __enter__(self) -> Follow:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.live.store.close()
+        self._session.__exit__(kind, error, trace)
 
 
 def draw_map(review: Review, area: Area, path: Path) -> Path:
