@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nights
 import numpy as np
 import pytest
+import strategies
 from msgspec.structs import replace
 from places import ridge_area
 from pymavlink.dialects.v20 import ardupilotmega as dialect
 
-from kuntur.codecs import mavlink
+from kuntur.codecs import mavlink, missions
 from kuntur.errors import RecordError
 from kuntur.geodesy import frames, grid
 from kuntur.model.place import Area
 from kuntur.model.plans import Certificate, Sortie, Strategy, Tasking
-from kuntur.model.records import Actor, Purpose
+from kuntur.model.records import Actor, LogEntry, Purpose
 from kuntur.model.tracks import Acknowledgement, Alert, FeedItem, Track
 from kuntur.ops import report, review
-from kuntur.ops.account import Review, Tried, achieved, share
+from kuntur.ops.account import Redraw, Review, Tried, achieved, share
+from kuntur.ops.fly import mission_sha256
+from kuntur.ops.running import RunningWatch
 from kuntur.ops.session import CHECKPOINT_COPY, Session
+from kuntur.ops.watch import Watch, WatchSettings
+from kuntur.patrol import draw
 from kuntur.sim.world import SimulatedCamera, SimulatedCrosser, World
 from kuntur.store.embedded import WatchStore
 
@@ -57,6 +64,7 @@ def strategy(floor: float = 0.3) -> Strategy:
         watch_duration_s=3600.0,
         weight_total=1,
         aircraft_ids=(WING,),
+        base_ids=("north",),
         segments=(),
         waves=(),
         certificate=certificate(floor),
@@ -376,3 +384,88 @@ def test_a_trial_is_shown_with_its_floor(gathered: Review, area: Area) -> None:
     for words in ("700 simulated nights", "Naive", "Informed", "floor 31 %", "600 / 700"):
         assert words in page.words["en"] + page.words[""], words
     assert "700 noches simuladas" in page.words["es"]
+
+
+@pytest.fixture
+def launched(tmp_path: Path) -> tuple[Area, Strategy, tuple[LogEntry, ...]]:
+    """A night drawn from a hand-made strategy and launched as drawn, in a real record."""
+    night_area = ridge_area()
+    plan = strategies.out_and_back(night_area)
+    tasking = draw.draw(plan, SEED, START_NS)
+    fleet = {one.id: one for one in night_area.fleet.aircraft}
+    bases = {base.id: base for base in night_area.bases}
+    clock = iter(range(START_NS, 2**62, 10**9))
+    named = {"strategy": draw.strategy_sha256(plan)}
+    with Session.open(
+        tmp_path,
+        night_area,
+        Actor(id="c", role="commander"),
+        Purpose(code="border_patrol"),
+        now_ns=lambda: next(clock),
+        keys_folder=tmp_path / "keys",
+    ) as session:
+        sealed = {"commitment": draw.commitment(SEED)}
+        session.record_entry("commit_draw", night_area.id, named, sealed, {"start_t_ns": START_NS})
+        for one in tasking.sorties:
+            path_m = np.column_stack([one.x_m, one.y_m, one.alt_msl_m])
+            permit = session.permit("fly", one.aircraft_id, START_NS, START_NS + 10**13, path_m=path_m)
+            base, aircraft = bases[one.base_id], fleet[one.aircraft_id]
+            timed = missions.from_sortie(one, base, aircraft, night_area.frame, night_area.weather)
+            session.record_entry("launch", one.aircraft_id, {"mission": mission_sha256(timed)}, permit=permit)
+        session.record_entry("reveal_draw", night_area.id, named, detail={"seed": SEED.hex()})
+        return night_area, plan, session.record.entries()
+
+
+def test_the_draw_is_made_again_from_its_seed(launched: tuple[Area, Strategy, tuple[LogEntry, ...]]) -> None:
+    night_area, plan, entries = launched
+    (again,) = review.redraws(night_area, plan, entries)
+    assert again.holds
+    assert again.launches == again.sorties >= 3
+
+
+def test_a_launch_that_was_not_drawn_is_a_stranger(launched: tuple[Area, Strategy, tuple[LogEntry, ...]]) -> None:
+    night_area, plan, entries = launched
+    first = next(entry for entry in entries if entry.action == "launch")
+    swapped = {**first.inputs, "mission": "00" * 32}
+    changed = tuple(replace(e, inputs=swapped) if e is first else e for e in entries)
+    (again,) = review.redraws(night_area, plan, changed)
+    assert again.strangers == (first.index,)
+    other = replace(plan, watch_duration_s=1.0)
+    (again,) = review.redraws(night_area, other, entries)
+    assert not again.same_plan
+    assert not again.holds
+
+
+@pytest.mark.parametrize(("one", "said"), [
+    (Redraw(revealed_at=9, same_plan=True, sorties=3, launches=3, strangers=()), "drawn, not chosen"),
+    (Redraw(revealed_at=9, same_plan=True, sorties=3, launches=3, strangers=(5,)), "NOT what its seed draws"),
+    (Redraw(revealed_at=9, same_plan=False, sorties=0, launches=3, strangers=()), "another plan was committed"),
+])  # fmt: skip
+def test_the_report_says_whether_the_night_was_drawn(gathered: Review, area: Area, one: Redraw, said: str) -> None:
+    assert said in Page(report.html(replace(gathered, redraws=(one,)), area)).words["en"]
+
+
+def test_a_replay_agrees_until_an_alert_was_changed(tmp_path: Path) -> None:
+    night_area, _, all_items = nights.night()
+    items = all_items[:4500]
+    live = Watch(night_area, settings=WatchSettings(hold_s=2.0, gap_s=400.0))
+    with WatchStore(tmp_path / "store") as store:
+
+        class Clock:
+            speed = 1.0
+
+            def now_ns(self) -> int:
+                return items[-1].t_ns
+
+        async def run() -> None:
+            running = RunningWatch(live, store, None, Clock())
+            for item in items:
+                running.feed(item)
+            await running.end()
+
+        asyncio.run(run())
+        assert len(store.alerts()) > 0
+    assert review.replay_agrees(night_area, None, None, tmp_path)
+    with WatchStore(tmp_path / "store") as store:
+        store.save_alerts([replace(store.alerts()[0], id="put in later")])
+    assert not review.replay_agrees(night_area, None, None, tmp_path)

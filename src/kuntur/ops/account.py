@@ -386,6 +386,23 @@ class Tried(Struct, frozen=True, kw_only=True):
     shares: dict[str, Share]
 
 
+class Redraw(Struct, frozen=True, kw_only=True):
+    """One revealed draw made again from its seed: whether the plan is the one committed to, and what was launched.
+
+    strangers: record entries of launches whose mission is not among the drawn sorties' missions.
+    """
+
+    revealed_at: int
+    same_plan: bool
+    sorties: int
+    launches: int
+    strangers: tuple[int, ...]
+
+    @property
+    def holds(self) -> bool:
+        return self.same_plan and not self.strangers
+
+
 class Review(Struct, frozen=True, kw_only=True):
     """Everything the report says, gathered.
 
@@ -415,6 +432,7 @@ class Review(Struct, frozen=True, kw_only=True):
     losses: tuple[str, ...]
     unreadable: int
     tried: Tried | None = None
+    redraws: tuple[Redraw, ...] = ()
 
 
 def achieved(crossings: Sequence[Crossing]) -> dict[str, Share]:

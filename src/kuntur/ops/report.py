@@ -19,67 +19,12 @@ from kuntur.geodesy import frames
 from kuntur.model.place import Area
 from kuntur.model.tracks import Alert
 from kuntur.ops import charts
-from kuntur.ops.account import Coverage, FlownSortie, Review, Share, achieved
+from kuntur.ops.account import Coverage, FlownSortie, Redraw, Review, Share, achieved
 from kuntur.ops.charts import FloatArray, Layer, Mark, Words, percent
+from kuntur.ops.report_words import ATTACKERS, KINDS, OUTCOME, SEVERITY, SHORT, UNREAL, VERDICT
 from kuntur.units import NS_PER_S
 
 SHOWN_ALERTS = 150
-
-# The attacker each promised number is about, in plain words; the plan's own sentence stands in small print beside it.
-ATTACKERS = {
-    "floor": Words(
-        "Floor: proven. A crosser who knows the plan and learns each wave's draw as the wave begins.",
-        "Piso: demostrado. Quien cruza conoce el plan y se entera del sorteo de cada oleada cuando esta empieza.",
-    ),
-    "attack": Words(
-        "Strongest attack found: what the best way found leaves to a crosser who knows the plan but no draw. "
-        "Found, not proven.",
-        "Mejor ataque hallado: lo que deja el mejor camino hallado por quien conoce el plan pero ningún sorteo. "
-        "Hallado, no demostrado.",
-    ),
-    "ceiling": Words(
-        "Ceiling: no schedule of this fleet can promise more.",
-        "Techo: ningún horario de esta flota puede prometer más.",
-    ),
-    "leak": Words(
-        "If the draw leaks: a crosser who knows the whole night's schedule beforehand.",
-        "Si el sorteo se filtra: quien cruza conoce de antemano el horario de toda la noche.",
-    ),
-}
-SHORT = {
-    "floor": Words("floor", "piso"),
-    "attack": Words("strongest attack found", "mejor ataque hallado"),
-    "ceiling": Words("ceiling", "techo"),
-    "leak": Words("if the draw leaks", "si el sorteo se filtra"),
-}
-KINDS = {
-    "naive": Words("Naive", "Ingenuo"),
-    "uninformed": Words("Uninformed", "Sin noticias"),
-    "informed": Words("Informed", "Informado"),
-}
-SEVERITY = {
-    "info": Words("info", "aviso"),
-    "warning": Words("warning", "atención"),
-    "urgent": Words("urgent", "urgente"),
-}
-OUTCOME = {
-    "landed": Words("landed", "aterrizó"),
-    "returned": Words("returned early", "volvió antes"),
-    "lost": Words("LOST", "PERDIDA"),
-    "not_flown": Words("not flown", "no voló"),
-}
-# What can be unreal in a watch; other words are shown as the plan has them.
-UNREAL = {
-    "simulated aircraft": "aeronaves simuladas",
-    "simulated crossers": "cruces simulados",
-    "sketched terrain": "terreno esbozado",
-    "simulated cameras": "cámaras simuladas",
-}
-VERDICT = {
-    "intact": Words("intact", "íntegro"),
-    "interrupted": Words("interrupted", "interrumpido"),
-    "damaged": Words("DAMAGED", "DAÑADO"),
-}
 
 
 def html(review: Review, area: Area) -> str:
@@ -473,10 +418,31 @@ def _record(review: Review) -> str:
         Words("The record", "El registro"),
         f"<p>{lead.html()}{state}.</p>{f'<ul>{findings}</ul>' if findings else ''}"
         f"<p>{Words('Entries by action: ', 'Asientos por acción: ').html()}{actions}.</p>{refusals}"
+        f"{''.join(_redraw(one) for one in review.redraws)}"
         f"<p>{keep.html()}<code>kuntur verify record --checkpoint checkpoint.txt</code></p>"
         f"<pre>{escape(_folded(review.checkpoint))}</pre>"
         f"<p class='hash'>{Words('Public key', 'Clave pública').html()} {escape(v.key)}</p>",
     )
+
+
+def _redraw(one: Redraw) -> str:
+    if one.holds:
+        words = Words(
+            f"Drawn again from the seed revealed at entry {one.revealed_at}: {one.sorties} sorties, and all "
+            f"{one.launches} missions launched are among them. The night was drawn, not chosen.",
+            f"Sorteado de nuevo con la semilla revelada en el asiento {one.revealed_at}: {one.sorties} salidas, y las "
+            f"{one.launches} misiones lanzadas están entre ellas. La noche fue sorteada, no elegida.",
+        )
+        return f"<p>{words.html()}</p>"
+    words = Words(
+        f"The launches before entry {one.revealed_at} are NOT what its seed draws from this plan"
+        + (
+            f" (entries {', '.join(map(str, one.strangers))})." if one.same_plan else ": another plan was committed to."
+        ),
+        f"Los lanzamientos anteriores al asiento {one.revealed_at} NO son los que su semilla sortea de este plan"
+        + (f" (asientos {', '.join(map(str, one.strangers))})." if one.same_plan else ": se comprometió otro plan."),
+    )
+    return f'<p class="bad">{words.html()}</p>'
 
 
 def _inputs(review: Review, area: Area) -> str:

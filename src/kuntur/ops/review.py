@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,17 +22,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kuntur.codecs import klv, mavlink, misb
-from kuntur.errors import LinkError, RecordError
+from kuntur.codecs import klv, mavlink, misb, missions
+from kuntur.errors import InfeasibleError, LinkError, RecordError
 from kuntur.geodesy import frames, lines
 from kuntur.model.place import Area
 from kuntur.model.plans import Sortie, Strategy, Tasking
 from kuntur.model.records import Actor, LogEntry, Purpose
 from kuntur.model.tracks import Alert, FeedItem, PlatformState, SensorPose, Track
 from kuntur.ops import account, report, running
-from kuntur.ops.account import Crossing, FloatArray, Review, Tried
+from kuntur.ops.account import Crossing, FloatArray, Redraw, Review, Tried
+from kuntur.ops.fly import mission_sha256
 from kuntur.oversight.audit import LEAVES, Verification, audit
 from kuntur.oversight.policy import DEFAULT_POLICY, Policy
+from kuntur.patrol import draw
 from kuntur.sim.world import SimulatedCrosser, World, camera_search, true_crosser
 from kuntur.store import record as record_store
 from kuntur.store.embedded import WatchStore
@@ -352,6 +355,7 @@ def gather(
         losses=losses,
         unreadable=feed.unreadable,
         tried=_tried(trial),
+        redraws=redraws(area, strategy, entries) if strategy is not None and verification.ok else (),
     )
 
 
@@ -368,6 +372,48 @@ def replay_agrees(
     with WatchStore(folder / store, read_only=True) as kept:
         again = running.replay(area, kept, strategy=strategy, tasking=tasking, progress=progress)
         return again.alerts == kept.alerts()
+
+
+def redraws(area: Area, strategy: Strategy, entries: Sequence[LogEntry]) -> tuple[Redraw, ...]:
+    """Make every revealed draw again and compare the missions launched between its commitment and its revelation."""
+    plan = draw.strategy_sha256(strategy)
+    commitments = {e.outputs.get("commitment", ""): e for e in entries if e.action == "commit_draw"}
+    found = []
+    for reveal in entries:
+        if reveal.action != "reveal_draw":
+            continue
+        seed = bytes.fromhex(str(reveal.detail.get("seed", "")))
+        commit = commitments.get(draw.commitment(seed))
+        if commit is None:
+            continue  # the audit of the record has found it
+        launched = [e for e in entries[commit.index : reveal.index] if e.action == "launch"]
+        same_plan = commit.inputs.get("strategy") == plan
+        tasking = draw.draw(strategy, seed, int(commit.detail.get("start_t_ns", 0))) if same_plan else None
+        known = _mission_hashes(area, tasking.sorties) if tasking is not None else set()
+        found.append(
+            Redraw(
+                revealed_at=reveal.index,
+                same_plan=same_plan,
+                sorties=len(tasking.sorties) if tasking is not None else 0,
+                launches=len(launched),
+                strangers=tuple(e.index for e in launched if (e.subject, e.inputs.get("mission", "")) not in known),
+            )
+        )
+    return tuple(found)
+
+
+def _mission_hashes(area: Area, sorties: Sequence[Sortie]) -> set[tuple[str, str]]:
+    """Aircraft and hash of the mission that `ops.fly` puts on board for each of these sorties."""
+    aircraft = {one.id: one for one in area.fleet.aircraft}
+    bases = {base.id: base for base in area.bases}
+    hashes = set()
+    for sortie in sorties:
+        with suppress(InfeasibleError):
+            timed = missions.from_sortie(
+                sortie, bases[sortie.base_id], aircraft[sortie.aircraft_id], area.frame, area.weather
+            )
+            hashes.add((sortie.aircraft_id, mission_sha256(timed)))
+    return hashes
 
 
 def _tried(trial: Trial | None) -> Tried | None:
