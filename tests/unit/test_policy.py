@@ -77,7 +77,7 @@ def test_a_permit_to_look_across_carries_its_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until_t_ns", "allowed"), [(0, False), (-1, False), (24 * HOUR_NS, True), (25 * HOUR_NS, False)]
+    ("until_t_ns", "allowed"), [(0, True), (-1, False), (24 * HOUR_NS, True), (25 * HOUR_NS, False)]
 )
 def test_times(until_t_ns: int, allowed: bool) -> None:
     answer = decide(

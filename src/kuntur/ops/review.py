@@ -48,6 +48,7 @@ Progress = Callable[[float, str], None]
 NEAR_M = 150.0  # chosen: within this and three standard deviations a track or alert is taken to be of that crosser
 REPORT = "report.html"
 STORE = "store"
+POSITION_MESSAGE = 33  # GLOBAL_POSITION_INT of the MAVLink common message set
 RECOVERY = Purpose(code="test", text="recovery of the record")
 
 
@@ -139,7 +140,6 @@ class Feed(Struct, frozen=True, kw_only=True):
 def read_feed(area: Area, items: Iterable[FeedItem], start_t_ns: int) -> Feed:
     """Decode every item of a feed; what cannot be read is counted, not guessed."""
     size = {one.id: (one.camera.columns_px, one.camera.rows_px) for one in area.fleet.aircraft}
-    by_system = {one.id: one.id for one in area.fleet.aircraft}
     pictures: list[SensorPose] = []
     found: list[tuple[int, int]] = []
     states: dict[str, PlatformState] = {}
@@ -151,8 +151,8 @@ def read_feed(area: Area, items: Iterable[FeedItem], start_t_ns: int) -> Feed:
             pictures += poses
             found += truths
             unreadable += not poses
-        elif item.kind == "mavlink":
-            aircraft_id = by_system.get(item.source, item.source)
+        elif item.kind == "mavlink" and _may_be_position(item.payload):
+            aircraft_id = item.source
             try:
                 state = mavlink.decode(item.payload, states.get(aircraft_id), t_ns=item.t_ns, aircraft_id=aircraft_id)
             except LinkError:
@@ -167,6 +167,11 @@ def read_feed(area: Area, items: Iterable[FeedItem], start_t_ns: int) -> Feed:
         flights={name: _local(area, rows, start_t_ns) for name, rows in flights.items()},
         unreadable=unreadable,
     )
+
+
+def _may_be_position(frame: bytes) -> bool:
+    """False for MAVLink 2 frames of another kind than GLOBAL_POSITION_INT; flights are counted from those alone."""
+    return frame[:1] != b"\xfd" or int.from_bytes(frame[7:10], "little") == POSITION_MESSAGE
 
 
 def _picture(

@@ -153,9 +153,10 @@ def decide(
             f"'{action}' is not allowed for {purpose.code}, only for {_words(rule.purposes)}.",
             "Leave it out, or state the purpose it truly serves.",
         )
-    if until_t_ns <= from_t_ns:
+    if until_t_ns < from_t_ns:
         return refuse(
-            f"The permit would end at {_utc(until_t_ns)}, before it begins.", "Give an end after the beginning."
+            f"The permit would end at {_utc(until_t_ns)}, before it begins.",
+            "Give an end that is not before the beginning.",
         )
     if until_t_ns - from_t_ns > rule.longest_s * NS_PER_S:
         return refuse(
