@@ -25,9 +25,17 @@ LEVEL_M = 5050.0  # above everything in places.ridge_area
 
 
 def sortie(
-    area: Area, aircraft: Aircraft, *, t0_s: float = 60.0, points: int = 2, seed: int = 0, pace: float = 0.9
+    area: Area,
+    aircraft: Aircraft,
+    *,
+    t0_s: float = 60.0,
+    points: int = 2,
+    seed: int = 0,
+    pace: float = 0.9,
+    wait_s: float = 0.0,
 ) -> Sortie:
-    """A sortie over seeded points on our side at `pace` of cruise speed, with a climb over the base and back."""
+    """A sortie over seeded points on our side at `pace` of cruise speed, with a climb over the base and back; at each
+    point it waits `wait_s`."""
     base = next(b for b in area.bases if b.id == aircraft.base_id)
     budget = performance.loaded_budget(aircraft, LEVEL_M, area.weather)
     speed = pace * budget.airspeed_mps - area.weather.wind_speed_mps
@@ -38,11 +46,15 @@ def sortie(
         x.append(rng.uniform(1000.0, 3500.0))
         y.append(base.y_m + rng.uniform(-1500.0, 1500.0))
         t.append(t[-1] + np.hypot(x[-1] - x[-2], y[-1] - y[-2]) / speed)
+        if wait_s:
+            x.append(x[-1])
+            y.append(y[-1])
+            t.append(t[-1] + wait_s)
     x += [base.x_m, base.x_m]
     y += [base.y_m, base.y_m]
     t.append(t[-1] + np.hypot(x[-1] - x[-3], y[-1] - y[-3]) / speed)
     t.append(t[-1] + (LEVEL_M - base.alt_msl_m) / budget.descent_mps + 10.0)
-    alt = [base.alt_msl_m, *([LEVEL_M] * (points + 2)), base.alt_msl_m]
+    alt = [base.alt_msl_m, *([LEVEL_M] * (len(t) - 2)), base.alt_msl_m]
     return Sortie(
         id=f"{aircraft.id}-{seed}",
         aircraft_id=aircraft.id,

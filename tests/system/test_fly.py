@@ -71,6 +71,28 @@ def test_a_tasking_is_flown_on_time_and_on_track_and_every_step_is_written_first
     assert len(feed) > 4000
 
 
+def test_a_wing_with_no_speed_to_spare_keeps_to_the_clock_by_its_waits() -> None:
+    """Turning costs it seconds at every point and it cannot fly faster: only shorter circling makes up for that."""
+    airframe = msgspec.structs.replace(WING.airframe, stall_mps=None, max_speed_mps=26.5)
+    wing = msgspec.structs.replace(WING, airframe=airframe)
+    area = msgspec.structs.replace(AREA, fleet=msgspec.structs.replace(AREA.fleet, aircraft=(wing,)))
+    sortie = flights.sortie(area, wing, t0_s=200.0, points=9, pace=0.99, wait_s=45.0)
+
+    async def run() -> FlightLog:
+        async with _fleet(area) as fleet:
+            return await fly(area, flights.tasking([sortie]), flights.Diary(), fleet.links, fleet.clock, _drop)
+
+    (flown,) = asyncio.run(run()).sorties
+    assert flown.status == "landed"
+    late_s = [a.flown_s - a.planned_s for a in flown.arrivals if a.seq != flown.arrivals[-1].seq]
+    assert len(late_s) >= 9
+    assert max(map(abs, late_s)) < 15.0
+
+
+def _drop(_item: FeedItem) -> None:
+    """Nobody listens."""
+
+
 def test_without_a_permit_nothing_moves_and_the_others_fly() -> None:
     class Strict(flights.Diary):
         def permit(self, action: Any, subject: str, *more: Any, **named: Any) -> Any:

@@ -142,7 +142,16 @@ def test_no_other_way_off_the_ground_exists() -> None:
     """Every public coroutine of the link but arm_and_launch leaves an aircraft on the ground where it is."""
     public = {name: member for name, member in vars(Autopilot).items() if not name.startswith("_")}
     verbs = {name for name, member in public.items() if asyncio.iscoroutinefunction(member)}
-    on_ground = {"connect", "upload", "download", "parameter", "set_parameter", "command_return", "change_speed"}
+    on_ground = {
+        "connect",
+        "upload",
+        "download",
+        "parameter",
+        "set_parameter",
+        "command_return",
+        "change_speed",
+        "go_on",
+    }
     assert verbs - on_ground == {"arm_and_launch"}
 
 

@@ -288,6 +288,20 @@ def test_a_mission_is_flown_to_its_points_in_order_and_landed(index: int) -> Non
     assert used < 1.0 and ground.pilot.body.energy_left == 1.0
 
 
+def test_it_turns_to_another_item_when_told() -> None:
+    ground = Ground()
+    set_current = dialect.MAVLink_mission_set_current_message
+    ground.say(set_current(*ground.to, 3))
+    assert ground.pilot.current == 1  # on the ground nothing changes
+    ground.fly()
+    ground.pass_time(30.0)
+    assert ground.command(dialect.MAV_CMD_DO_SET_MISSION_CURRENT, 5) == OK
+    assert ground.pilot.current == 5
+    assert ground.command(dialect.MAV_CMD_DO_SET_MISSION_CURRENT, 99) == DENIED
+    told = ground.say(set_current(*ground.to, 3))
+    assert [m.seq for m in told if m.get_type() == "MISSION_CURRENT"] == [3]
+
+
 def test_it_does_not_arm_when_it_should_not() -> None:
     ground = Ground()
     assert ground.command(300) == DENIED  # nothing on board, not armed

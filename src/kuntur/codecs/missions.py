@@ -42,6 +42,7 @@ _PLAIN_FRAMES = {5: FRAME_MSL, 6: FRAME_RELATIVE, 11: FRAME_TERRAIN}
 
 TAKEOFF_PITCH_DEG = 12.0  # ArduPlane's usual take-off pitch (its documentation of NAV_TAKEOFF suggests 10 to 15)
 TAKEOFF_HEIGHT_M = 40.0  # a wing climbs straight ahead to this height before it turns: our choice
+LOITER_SLACK_S = 15.0  # a wing waits this much longer unless it is told to go on, which is how it keeps to the clock
 SHORTEST_LOITER_S = 20.0  # about one circle; a wing makes up shorter waits by the speed of its next leg
 _SPEED_TOLERANCE = 1.02
 
@@ -139,7 +140,8 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
         hold_s = float(round(owed_s)) if circling or not wing else 0.0
         owed_s -= hold_s
         if circling or not (wing and leg.vertical):
-            place(LOITER_TIME if circling else WAYPOINT, leg.to, leg.alt_msl_m, hold_s)
+            wait_s = hold_s + LOITER_SLACK_S if circling else hold_s
+            place(LOITER_TIME if circling else WAYPOINT, leg.to, leg.alt_msl_m, wait_s)
         arrivals.append(
             Arrival(
                 seq=len(items),

@@ -113,6 +113,11 @@ class Autopilot:
         return self._armed
 
     @property
+    def item(self) -> int:
+        """The wire item it flies."""
+        return self._item
+
+    @property
     def wing(self) -> bool:
         return self._vehicle_type == int(dialect.MAV_TYPE_FIXED_WING)
 
@@ -448,6 +453,14 @@ class Autopilot:
     async def command_return(self) -> None:
         """Call it home."""
         await self._set_mode("RTL")
+
+    async def go_on(self, seq: int) -> None:
+        """Leave the present mission item and fly wire item `seq`. Raises LinkError when it does not."""
+        for _ in range(3):
+            self._send(dialect.MAVLink_mission_set_current_message(*self._target, seq))
+            if await self._until(lambda: self._item >= seq, RETRY_S):
+                return
+        raise self._silent(f"to going on with item {seq}")
 
     async def change_speed(self, speed_mps: float) -> None:
         """Fly the rest of this leg at `speed_mps` (airspeed for a wing, over ground for a multirotor)."""

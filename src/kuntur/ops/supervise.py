@@ -25,7 +25,7 @@ from kuntur.model.records import LogEntry
 from kuntur.model.tracks import Alert, PlatformState
 from kuntur.ops.flown import ArrivalFlown, SortieFlown, Status, distance_to_line
 from kuntur.sim.clock import SimClock
-from kuntur.units import NS_PER_S
+from kuntur.units import NS_PER_S, nanoseconds
 
 POLL_S = 0.05  # wall seconds
 SILENT_S = 30.0  # of the aircraft's time, and at least SILENT_WALL_S of ours, before it counts as lost
@@ -35,6 +35,7 @@ OFF_TRACK_M = (
     500.0  # beyond this, for OFF_TRACK_S, it is called home: our choice, half the spacing of a patrol's lattice
 )
 OFF_TRACK_S = 60.0
+THERE_M = 400.0  # a circling wing is this near to its point: its turn radius at 45 m/s and 45 degrees, twice
 RETURN_RESERVE = 0.15  # charge it must still have when it is home: our choice, below the plan's reserve of 25 %
 RETURN_CORRIDOR_M, RETURN_HEIGHT_M = 100.0, 50.0
 RETURN_SPACING_M = 1000.0
@@ -176,6 +177,9 @@ class Supervisor:
         for done in self._timed.arrivals:
             if before < done.seq < seq:
                 self._arrivals.append(ArrivalFlown(seq=done.seq, planned_s=done.t_s, flown_s=t_s))
+        waiting = next((a for a in self._timed.arrivals if a.seq == seq and a.hold_s > 0.0), None)
+        if waiting is not None:
+            self._start(self._leave_on_time(waiting))
         following = next((a for a in self._timed.arrivals if a.seq >= seq), None)
         if following is None or following.seq == self._clocked_seq or self._recalled or not self._link.armed:
             return
@@ -184,6 +188,18 @@ class Supervisor:
         if self._link.state is not None and all(item.command == missions.CHANGE_SPEED for item in between):
             self._clocked_seq = following.seq
             self._keep_to_the_clock(following, between, t_s, self._link.state)
+
+    async def _leave_on_time(self, wait: Arrival) -> None:
+        """End a wait when its time is up: late aircraft wait less, early ones longer."""
+        await self._clock.sleep_until(self._start_t_ns + nanoseconds(wait.t_s))
+        while self._link.item == wait.seq and self._link.armed and not self._recalled:
+            state = self._link.state
+            if state is not None:
+                x_m, y_m = frames.to_local(self._area.frame, state.lat_deg, state.lon_deg)
+                if math.hypot(wait.x_m - float(x_m), wait.y_m - float(y_m)) < THERE_M:
+                    await self._link.go_on(wait.seq + 1)
+                    return
+            await asyncio.sleep(max(1.0 / self._clock.speed, POLL_S / 2.0))
 
     def _keep_to_the_clock(self, to: Arrival, between: Sequence[MissionItem], t_s: float, state: PlatformState) -> None:
         """Set the speed of the leg that begins so that it ends on time, as far as the aircraft can."""

@@ -231,6 +231,15 @@ class Pilot:
         self._hold_s, self._target = 0.0, None
         self._report(dialect.MAVLINK_MSG_ID_MISSION_CURRENT)
 
+    def _turn_to(self, seq: int) -> int:
+        """Leave what it does and fly item `seq` from here."""
+        if not (self.airborne and 1 <= seq <= len(self.mission.items)):
+            return _DENIED
+        self.current, self._hold_s, self._target = seq, 0.0, None
+        self._leg_from = self.body.position
+        self._report(dialect.MAVLINK_MSG_ID_MISSION_CURRENT)
+        return _ACCEPTED
+
     def _touch_down(self) -> None:
         away = math.hypot(self.body.x_m - self.home[0], self.body.y_m - self.home[1])
         self.armed = self.airborne = self._returning = False
@@ -272,6 +281,8 @@ class Pilot:
         if kind == dialect.MAVLINK_MSG_ID_HEARTBEAT:
             if said.type == dialect.MAV_TYPE_GCS:
                 self._gcs_heard_s = self.t_s
+        elif kind == dialect.MAVLINK_MSG_ID_MISSION_SET_CURRENT:
+            self._turn_to(said.seq)
         elif name.startswith("MISSION_") and kind != dialect.MAVLINK_MSG_ID_MISSION_ACK:
             self.mission.handle(said, wall_s)
         elif name.startswith("PARAM_"):
@@ -295,6 +306,7 @@ class Pilot:
             int(dialect.MAV_CMD_NAV_LAND): lambda _: _UNSUPPORTED if self.wing else self._set_mode("LAND"),
             int(dialect.MAV_CMD_DO_SET_MODE): lambda m: self._change_mode(int(m.param2)),
             int(dialect.MAV_CMD_DO_CHANGE_SPEED): self._change_speed,
+            int(dialect.MAV_CMD_DO_SET_MISSION_CURRENT): lambda m: self._turn_to(int(m.param1)),
             int(dialect.MAV_CMD_REQUEST_MESSAGE): lambda m: self._report(int(m.param1)),
             int(dialect.MAV_CMD_REQUEST_AUTOPILOT_CAPABILITIES): lambda _: self._report(
                 dialect.MAVLINK_MSG_ID_AUTOPILOT_VERSION
