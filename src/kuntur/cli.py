@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ app = typer.Typer(
 )
 area_app = typer.Typer(help="Check, draw and fetch terrain for an area.", no_args_is_help=True)
 app.add_typer(area_app, name="area")
+record_app = typer.Typer(help="Mend an interrupted record.", no_args_is_help=True)
+app.add_typer(record_app, name="record")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -74,6 +77,21 @@ def _print_strategy(strategy: object) -> None:
     for name, value, words in plan.certificate_rows(strategy):
         table.add_row(name, value, words)
     out.print(table)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"kuntur {importlib.metadata.version('kuntur')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def kuntur_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Unarmed drone surveillance of a mountain border: survey, plan with a certificate, fly, watch, review."""
 
 
 @area_app.command("check")
@@ -216,6 +234,18 @@ def verify(
     say(ops.verify_text(record, checkpoint, key))
 
 
+@record_app.command("recover")
+def record_recover(
+    record: Annotated[Path, typer.Argument(help="The record folder.")],
+    operator: Annotated[str, typer.Option(help="Who recovers it: this id goes into the record.")] = "operator",
+) -> None:
+    """Finish the last entry that a power cut left half-written; says so in the record. A damaged record is refused."""
+    from kuntur.model.records import Actor
+    from kuntur.ops import review as ops
+
+    say(ops.recover(record, Actor(id=operator, role="operator")))
+
+
 @app.command()
 def demo(
     headless: Annotated[
@@ -249,7 +279,7 @@ def demo(
 def main() -> None:
     """Run, turning a KunturError into its message and remedy, and Ctrl-C into a clean end."""
     try:
-        app(standalone_mode=False)
+        app(standalone_mode=False, prog_name="kuntur")
     except KunturError as error:
         err.print(f"[bold red]Error:[/] {escape(error.message)}")
         if error.remedy:
@@ -263,9 +293,10 @@ def main() -> None:
     except typer.Exit as done:
         sys.exit(done.exit_code)
     except Exception as error:
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
+        # A mistake in the command line. Typer carries its own click, so such an error is known by what it can do.
+        if callable(show := getattr(error, "show", None)) and isinstance(
+            code := getattr(error, "exit_code", None), int
+        ):
+            show()
+            sys.exit(code)
         raise
