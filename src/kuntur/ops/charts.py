@@ -201,7 +201,8 @@ def chart(terrain: Terrain, layers: Sequence[Layer], *, sketched: Words | None =
             for k, (a, b) in enumerate(place(np.asarray(layer.points, float))):
                 parts.append(f'<circle cx="{a:.1f}" cy="{b:.1f}" r="{layer.radius}" class="{layer.kind}"/>')
                 if k < len(layer.labels):
-                    parts.append(_text(a + layer.radius + 3, b + 4, layer.labels[k], "place"))
+                    side, shift = ("start", layer.radius + 3) if a < 0.75 * WIDTH else ("end", -layer.radius - 3)
+                    parts.append(_text(a + shift, b + 4, layer.labels[k], "place", side))
     bar_m = 10_000 if terrain.cols * terrain.cell_m > 30_000 else 2_000
     parts.append(f'<path d="M20 {height - 18:.1f}v6h{bar_m * scale:.1f}v-6" class="scale"/>')
     parts.append(_text(26, height - 20, f"{bar_m // 1000} km", "place"))

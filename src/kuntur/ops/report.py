@@ -473,7 +473,8 @@ def _inputs(review: Review, area: Area) -> str:
 
 
 def _foot(area: Area) -> str:
-    credits = "; ".join(escape(words) for words in (*area.attributions, area.terrain.attribution) if words)
+    named = dict.fromkeys((*area.attributions, area.terrain.attribution))
+    credits = "; ".join(escape(words) for words in named if words)
     words = Words(
         "Kuntur watches; it does not decide. It says “a person-sized mover here, with this error” and never who. "
         "It carries no weapon, designates no target and recognises nobody.",
