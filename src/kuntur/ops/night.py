@@ -232,6 +232,7 @@ def prepare(
         session.record_entry("plan", area.id, area.input_hashes)
         strategy = plan_ops.plan(area, seconds=seconds, progress=lambda f, w: progress("plan", f, w))
         plan_ops.save_plan(strategy, folder / stored.PLAN)
+        strategy = plan_ops.load_plan(folder / stored.PLAN)  # what is flown is what the file says
         plan_ops.draw_plan(area, strategy, folder / "plan.png")
         watchable = surveyed.sight_count > 0
         return Night(area, strategy, session, clock, speed=speed, crossers=crossers, watchable=watchable)
@@ -240,9 +241,17 @@ def prepare(
         raise
 
 
-def headless(name: str, terrain: Sequence[Path], folder: Path, *, speed: float, progress: Progress) -> str:
+def headless(
+    name: str,
+    terrain: Sequence[Path],
+    folder: Path,
+    *,
+    speed: float,
+    seconds: float | None = None,
+    progress: Progress,
+) -> str:
     """One accelerated watch from the area's name to its account; returns what to tell the user."""
-    with prepare(name, terrain, folder, speed=speed, progress=progress) as night:
+    with prepare(name, terrain, folder, speed=speed, seconds=seconds, progress=progress) as night:
         asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
     report = stored.review_folder(night.area, folder, progress=progress)
     return f"{report}\n{review_ops.verify_text(folder / 'record', folder / CHECKPOINT_COPY)}"

@@ -19,7 +19,7 @@ from kuntur.model.plans import Segment, Sortie, Strategy, Tasking
 
 SEED_BYTES = 32
 JOIN_S = 1e-6
-"""A segment that begins when the one before ended carries the flight on; a landing is followed by time on the ground."""
+"""A segment that begins when the one before ended carries the flight on; after a landing comes time on the ground."""
 
 
 def commitment(seed: bytes) -> str:
@@ -33,7 +33,7 @@ def strategy_sha256(strategy: Strategy) -> str:
 
 
 def draw(strategy: Strategy, seed: bytes, start_t_ns: int) -> Tasking:
-    """One column a wave, independently, and the sorties they make. Raises ConfigError for a short seed or bad weights."""
+    """One column a wave, independently, and the sorties they make. ConfigError for a short seed or bad weights."""
     if len(seed) < SEED_BYTES:
         raise ConfigError(f"The seed has {len(seed)} bytes.", remedy=f"Draw with {SEED_BYTES} random bytes or more.")
     chosen = tuple(_column(strategy, wave, seed) for wave in range(len(strategy.waves)))
