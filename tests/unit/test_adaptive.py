@@ -184,3 +184,16 @@ def test_nobody_is_seen_where_looking_is_forbidden(board) -> None:
     inside = lines.inside(zone.xy_m, closed.graph.x_m, closed.graph.y_m)
     assert inside.any() and not inside[closed.view.cell].any() and inside[board.view.cell].any()
     assert closed.bound.floor < board.bound.floor
+
+
+def test_only_the_certified_waves_are_played() -> None:
+    """The first wave left out: as the whole game on a strategy that has the last two waves alone, a wave later."""
+    late = replace(STRATEGY, certificate=replace(STRATEGY.certificate, from_s=1200.0))
+    board = adaptive.Board(AREA, late, AREA.crossers[0], cell_m=240.0, step_s=120.0)
+    assert board.waves == slice(1, 3) and len(board.mixture.sigma) == 2
+    way = board.informed_way([0, 1, 2], np.random.default_rng(1))
+    assert way is not None and way.arrive_s[0] >= 1200.0 and way.arrive_s[-1] <= 3600.0
+    other = board.informed_way([3, 1, 2], np.random.default_rng(1))
+    assert other is not None and np.array_equal(way.arrive_s, other.arrive_s)
+    early = replace(STRATEGY, certificate=replace(STRATEGY.certificate, until_s=2400.0))
+    assert adaptive.certified_waves(early) == slice(0, 2)

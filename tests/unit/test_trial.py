@@ -102,6 +102,15 @@ class _Nobody:
         self.cross = lambda *_: [abroad] * 3
 
 
+def test_naive_crossers_keep_to_the_certified_hours() -> None:
+    made = certified(0.5)
+    slow = replace(AREA.crossers[0], speed_factor=0.5)
+    for crosser in (AREA.crossers[0], slow):
+        found = trial._naive(AREA, crosser, made.waves[1:], np.random.default_rng(1), 40)
+        assert min(one.t_s[0] for one in found) >= 1200.0 and max(one.t_s[-1] for one in found) <= 3600.0
+        assert np.std([one.t_s[0] for one in found]) > 30.0
+
+
 def test_nights_are_drawn_as_the_strategy_says() -> None:
     """The seeds of the nights are fresh, and the columns come as often as their weights say."""
     made = certified(0.0)

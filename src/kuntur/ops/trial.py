@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from kuntur.errors import ConfigError
 from kuntur.model.place import Area, CrosserClass
-from kuntur.model.plans import Strategy, Tasking
+from kuntur.model.plans import Strategy, Tasking, Wave
 from kuntur.ops.account import share
 from kuntur.patrol import draw
 from kuntur.sim import adaptive, encounters
@@ -53,6 +53,7 @@ FIXED_WAYS: Final = 8  # ways searched for the uninformed crosser, unlike one an
 FIXED_WAYS_USED: Final = 3  # the strongest of them, of which each crosser takes one
 FIXED_EFFORT: Final = (30, 16)  # rounds and shifts a round of the search for hiding places, once for each way
 NIGHT_EFFORT: Final = (4, 6)  # the same for the informed crosser, in each wave of each night
+HASTE_SHARE: Final = 0.9  # a naive crosser is through in this share of the certified hours at the latest
 LOOKED_NIGHTS: Final = 100  # nights flown look by look as well
 
 
@@ -193,6 +194,23 @@ def _night_seed(seed: int, night: int) -> bytes:
     return hashlib.sha256(f"kuntur trial {seed} night {night}".encode()).digest()
 
 
+def _naive(
+    area: Area, crosser: CrosserClass, waves: Sequence[Wave], rng: np.random.Generator, count: int
+) -> list[SimulatedCrosser]:
+    """Naive crossers of one class within these waves; those too slow for that go as much faster as they need."""
+    window_s = waves[-1].end_s - waves[0].start_s
+    alone = replace(area, crossers=(crosser,), requirement=replace(area.requirement, duration_s=window_s))
+    found = []
+    for one in naive(alone, rng, count):
+        t_s = np.array(one.t_s)
+        took_s = t_s[-1] - t_s[0]
+        if took_s > HASTE_SHARE * window_s:
+            start_s = rng.uniform(0.0, (1.0 - HASTE_SHARE) * window_s)
+            t_s = start_s + (t_s - t_s[0]) * (HASTE_SHARE * window_s / took_s)
+        found.append(replace(one, t_s=tuple((waves[0].start_s + t_s).tolist())))
+    return found
+
+
 class _Parties:
     """Who crosses on each night: one of each kind, in the order of KINDS."""
 
@@ -201,8 +219,7 @@ class _Parties:
     ) -> None:
         self._area, self._board, self._rng = area, board, rng
         self._waves_s = [(wave.start_s, wave.end_s) for wave in strategy.waves]
-        alone = replace(area, crossers=(board.crosser,))
-        self._naive = naive(alone, rng, nights)
+        self._naive = _naive(area, board.crosser, strategy.waves[board.waves], rng, nights)
         odds = encounters.Odds(area, strategy)
         rounds, variants = FIXED_EFFORT
         ways = [

@@ -1,6 +1,6 @@
 """Simulated crossers who know the plan: its mixture, its sensors and the terrain, but not what will be drawn.
 
-The uninformed one fixes his way and hour in advance: the best responses that `patrol.game.attack` finds. The informed
+The uninformed one fixes his way and hour in advance: the best responses that `patrol.bounds.attack` finds. The informed
 one learns what is drawn for each wave as the wave begins, and follows the exact best policy of the segment game, the
 threat that a certificate's floor is about. Both begin from the lattice of the game and then leave it: `hide` shifts
 stretches of the way within their cells, at no greater speed than the lattice grants (`PACE_TOLERANCE` apart), wherever
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from kuntur.geodesy import lines
 from kuntur.model.place import Area, CrosserClass
-from kuntur.model.plans import Segment, Strategy
-from kuntur.patrol import crossers, exposure, game, policy
+from kuntur.model.plans import Segment, Strategy, Wave
+from kuntur.patrol import bounds, crossers, exposure, game, policy
 from kuntur.sim import crossings
 from kuntur.sim.world import SimulatedCrosser
 
@@ -59,7 +59,10 @@ class Way(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Board:
-    """The segment game of a finished strategy against one class, on a lattice of one's own choice."""
+    """The segment game of a finished strategy against one class, on a lattice of one's own choice.
+
+    Only the waves that the certificate is about are played: nobody begins before them or is still under way after them.
+    """
 
     def __init__(
         self,
@@ -74,6 +77,8 @@ class Board:
         self.crosser = crosser
         self._area = area
         self._threads = threads
+        self.waves = certified_waves(strategy)
+        self._from_s = strategy.waves[self.waves.start].start_s
         self.graph = crossers.graph(area, crossers.strip(area, cell_m), crosser, step_s)
         fleet = [next(a for a in area.fleet.aircraft if a.id == i) for i in strategy.aircraft_ids]
         cuts: list[exposure.Pieces] = []
@@ -87,13 +92,13 @@ class Board:
                 rows[segment_id] = (k, part, int(next(firsts)) if part.track is not None else 0)
         self.cuts = cuts
         self.view = policy.expected_view(area, fleet, self.graph, cuts)
-        self.mixture = _mixture(strategy, rows, self.view, step_s)
+        self.mixture = _mixture(strategy.waves[self.waves], rows, self.view, step_s)
         self.bound = game.backward(self.view, self.mixture, threads=threads)
         self.policy = policy.Policy(self.view, self.mixture, self.bound, threads=threads)
 
     def fixed_ways(self, rng: np.random.Generator, count: int, *, tries: int = 8) -> list[Way]:
         """Up to `count` of the best ways found for a crosser who learns nothing, no two of them much the same."""
-        found = game.attack(self.view, self.mixture, rng, tries=tries, threads=self._threads).routes
+        found = bounds.attack(self.view, self.mixture, rng, tries=tries, threads=self._threads).routes
         kept: list[IntArray] = []
         for route in found:
             if all(_shared(route, other) < ALIKE for other in kept):
@@ -103,15 +108,15 @@ class Board:
         return [self._way(_stays(route)) for route in kept]
 
     def informed_way(self, columns: Sequence[int], rng: np.random.Generator) -> Way | None:
-        """The best policy against these draws, each learnt as its wave begins; None if he never got through."""
-        route = self.policy.route(columns, rng)
+        """The best policy against these draws (all waves), each learnt as its wave begins; None if never through."""
+        route = self.policy.route(columns[self.waves], rng)
         return None if route is None else self._way(_stays(route))
 
     def _way(self, stays: list[tuple[int, int, int]]) -> Way:
         """Waypoints at cell centres, each cell left as late as its next arc allows."""
         graph = self.graph
         cells = np.array([stay[0] for stay in stays])
-        begin, end = np.array([stay[1:] for stay in stays], float).T * graph.step_s
+        begin, end = self._from_s + np.array([stay[1:] for stay in stays], float).T * graph.step_s
         onward = [*cells[1:].tolist(), graph.count]
         took_s = np.array([self._tau(u, v) for u, v in zip(cells.tolist(), onward, strict=True)]) * graph.step_s
         centre = np.vstack([np.stack([graph.x_m[cells], graph.y_m[cells]], axis=-1), self._exit(int(cells[-1]))])
@@ -137,6 +142,17 @@ class Board:
         _, inward = lines.inward_offset(self._area.border.xy_m, self._area.border.ours, around[:, 0], around[:, 1])
         beyond = np.flatnonzero(inward >= self._area.requirement.depth_m)
         return np.asarray(around[beyond[0]] if len(beyond) else around[int(inward.argmax())])
+
+
+def certified_waves(strategy: Strategy) -> slice:
+    """The waves that lie wholly between the certificate's from_s and until_s."""
+    from_s, until_s = strategy.certificate.from_s, strategy.certificate.until_s
+    inside = [
+        k
+        for k, wave in enumerate(strategy.waves)
+        if wave.start_s >= from_s - 1e-6 and (until_s is None or wave.end_s <= until_s + 1e-6)
+    ]
+    return slice(inside[0], inside[-1] + 1)
 
 
 def hide(
@@ -210,13 +226,13 @@ def _part(strategy: Strategy, segment: Segment, step_s: float) -> _Part:
 
 
 def _mixture(
-    strategy: Strategy, rows: dict[int, tuple[int, _Part, int]], view: exposure.View, step_s: float
+    waves: Sequence[Wave], rows: dict[int, tuple[int, _Part, int]], view: exposure.View, step_s: float
 ) -> game.Mixture:
     """The plans of every column from the pieces that its segments fly."""
     plans, sigma = [], []
-    for wave in strategy.waves:
+    for wave in waves:
         steps = round((wave.end_s - wave.start_s) / step_s)
-        plan = np.full((len(wave.columns), len(strategy.aircraft_ids), steps), -1, np.int32)
+        plan = np.full((len(wave.columns), len(view.offsets) - 1, steps), -1, np.int32)
         for c, column in enumerate(wave.columns):
             for segment_id in column.segment_ids:
                 k, part, piece = rows[segment_id]
