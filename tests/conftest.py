@@ -1,11 +1,13 @@
 """What several rooms' tests share: where the real survey data lies, and that a test which needs it says so."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from kuntur.io import area
 from kuntur.model.place import Area
+from kuntur.ops import night
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
@@ -35,6 +37,24 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tambo_quemado(cache_folder: Path) -> Area:
     """The embedded area, its sketch drawn once in a test run (about 6 s)."""
     return area.load("tambo_quemado", cache_folder=cache_folder)
+
+
+@pytest.fixture(scope="session")
+def fly_night(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Run the whole chain on an area, with little time to plan and fast simulated aircraft; returns its folder."""
+
+    def fly(name: str, terrain: Sequence[Path] = ()) -> Path:
+        folder = tmp_path_factory.mktemp("night") / "out"
+        night.headless(name, terrain, folder, speed=200.0, seconds=10.0, progress=lambda *_: None)
+        return folder
+
+    return fly
+
+
+@pytest.fixture(scope="session")
+def flown_night(fly_night: Callable[..., Path]) -> Path:
+    """One flown watch of the embedded area, for every test that looks at its products."""
+    return fly_night("tambo_quemado")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -97,6 +97,8 @@ def distance_to_line(line_m: FloatArray, points_m: FloatArray) -> FloatArray:
     if len(points_m) == 0:
         return np.empty(0)
     moved = np.concatenate([[True], np.hypot(*np.diff(line_m, axis=0).T) > 1e-6])
+    if moved.sum() == 1:
+        return np.asarray(np.hypot(*(points_m - line_m[0]).T))
     _, offset = lines.project(line_m[moved], points_m[:, 0], points_m[:, 1])
     return np.abs(offset)
 

@@ -35,6 +35,7 @@ PERMIT_BEFORE_S = 3600.0  # a permit is asked for when the mission goes up, whic
 PERMIT_AFTER_S = 900.0
 LAUNCH_LEAD_S = 0.02  # wall seconds that arming takes (measured on loopback)
 LINK_TIMEOUT_S = 30.0  # without our heartbeat the aircraft comes home
+LISTEN_S = 0.2  # wall seconds between looks at what the listeners raised
 HOME_OFF_M, HOME_OFF_ALT_M = 150.0, 40.0  # how far its own home may be from our base
 
 Progress = Callable[[float, str], None]
@@ -101,7 +102,10 @@ async def fly(
 
     try:
         async with asyncio.TaskGroup() as group:
+            listening = group.create_task(_raise_what_listeners_raise(links))
             tasks = [group.create_task(fly_all_of(aircraft)) for aircraft in area.fleet.aircraft]
+            await asyncio.wait(tasks)
+            listening.cancel()
     except asyncio.CancelledError:
         await _call_all_home(links, session)
         raise
@@ -113,6 +117,15 @@ async def fly(
             link.feed = _ignore
     sorties = sorted((f for task in tasks for f in task.result()), key=lambda f: f.lift_off_s)
     return FlightLog(start_t_ns=tasking.start_t_ns, speed=clock.speed, sorties=tuple(sorties))
+
+
+async def _raise_what_listeners_raise(links: Mapping[str, Autopilot]) -> None:
+    """A feed that cannot be stored must stop the flight, not vanish inside the event loop."""
+    while True:
+        for link in links.values():
+            if link.failed is not None:
+                raise link.failed
+        await asyncio.sleep(LISTEN_S)
 
 
 async def _fly_sortie(

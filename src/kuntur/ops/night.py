@@ -134,6 +134,7 @@ class Night:
         detail = {"start_t_ns": start_t_ns}
         session.record_entry("commit_draw", self.area.id, plan, {"commitment": draw.commitment(seed)}, detail)
         self.tasking = tasking = draw.draw(self._plan, seed, start_t_ns)
+        self._ask_to_look(start_t_ns)
         world = simulated_world(self.area, self._plan, start_t_ns, self._crossers, self._flown)
         save_world(world, folder / stored.WORLD)
         log = await self._fly_and_watch(tasking, world, progress)
@@ -142,6 +143,20 @@ class Night:
         stored.write(folder / stored.FLIGHTS, log)
         write_missions(self.area, tasking, folder / "missions")
         self._flown += 1
+
+    def _ask_to_look(self, start_t_ns: int) -> None:
+        """Cameras turn all round, so they look over the border too: the commander answers for that, up to the limit."""
+        until_t_ns = start_t_ns + round(self.area.requirement.duration_s * NS_PER_S)
+        for aircraft in self.area.fleet.aircraft:
+            self._session.permit("look", aircraft.id, start_t_ns, until_t_ns)
+            self._session.permit(
+                "look_across",
+                aircraft.id,
+                start_t_ns,
+                until_t_ns,
+                across_m=self._session.policy.look_across_max_m,
+                actor=stored.COMMANDER,
+            )
 
     async def _fly_and_watch(self, tasking: Tasking, world: World, progress: Quiet) -> FlightLog:
         """Aircraft in their processes; what they and their cameras tell goes to store and fold, until all are down."""
@@ -180,7 +195,7 @@ class Night:
                 self.area,
                 self._plan,
                 tasking=tasking,
-                settings=settings_for(self._speed),
+                settings=settings_for(self._speed, across_max_m=self._session.policy.look_across_max_m),
                 watchable=self._watchable,
             ),
             WatchStore(store),

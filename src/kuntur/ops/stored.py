@@ -34,7 +34,8 @@ STORE = "store"
 SEEN, MISSED = "#1a7f37", "#b42318"
 SIMULATED = ("simulated aircraft", "simulated cameras", "simulated crossers")
 OPERATOR = Actor(id="operator", role="operator")
-WATCHING = Purpose(code="test", text="a simulated watch")
+COMMANDER = Actor(id="commander", role="commander")
+WATCHING = Purpose(code="border_patrol", text="a simulated watch")
 
 
 def review_folder(area: Area, folder: Path, *, trial: int = 0, progress: Progress) -> Path:

@@ -61,6 +61,8 @@ class WatchSettings(Struct, frozen=True, kw_only=True):
     false_alarms_per_look: float = 0.001
     error: geolocate.PoseError = geolocate.PoseError()
     tracker: tracker.TrackerSettings = tracker.TrackerSettings()
+    across_max_m: float | None = None
+    """Detections farther than this across the border are dropped: the policy's `look_across_max_m`. None: no limit."""
     gap_s: float = 2700.0
     lost_s: float = 60.0
 
@@ -82,7 +84,7 @@ class Counts(Struct, kw_only=True):
     detections: int = 0
     unlocated: int = 0
     not_looked_at: int = 0
-    """Detections in a no-look zone: dropped before anything is made of them."""
+    """Detections in a no-look zone or too far across the border: dropped before anything is made of them."""
 
 
 class _CameraModel:
@@ -271,7 +273,7 @@ class Watch:
         return self._changed(before, changes) if changes else []
 
     def _locate(self, sight: _Sight) -> list[GroundDetection]:
-        """The look's detections on the ground; those in a no-look zone are dropped here and only counted."""
+        """The look's detections on the ground; those where nobody may look are dropped here and only counted."""
         if not sight.detections:
             return []
         self.counts.detections += len(sight.detections)
@@ -285,9 +287,17 @@ class Watch:
         )
         found = [one for one in located if isinstance(one, GroundDetection)]
         self.counts.unlocated += len(located) - len(found)
-        allowed = [d for d in found if not any(lines.inside(ring, d.x_m, d.y_m).any() for ring in self._no_look)]
+        allowed = [d for d in found if self._may_look_at(d.x_m, d.y_m)]
         self.counts.not_looked_at += len(found) - len(allowed)
         return allowed
+
+    def _may_look_at(self, x_m: float, y_m: float) -> bool:
+        """Whether zones and policy let anything be made of what is seen here."""
+        if self.settings.across_max_m is not None:
+            _, inward_m = lines.inward_offset(self.area.border.xy_m, self.area.border.ours, x_m, y_m)
+            if float(inward_m[0]) < -self.settings.across_max_m:
+                return False
+        return not any(lines.inside(ring, x_m, y_m).any() for ring in self._no_look)
 
     def _false_alarms_per_m2(self, view: CameraView, found: GroundDetection) -> float:
         """False alarms spread evenly over the picture: their density on the ground where this detection lies."""
