@@ -15,7 +15,7 @@ import places
 import pytest
 
 from kuntur.codecs import missions
-from kuntur.errors import LinkError, RecordError, RefusedError
+from kuntur.errors import LinkError, RecordError, RefusedError, StoreError
 from kuntur.model.place import Area
 from kuntur.model.plans import Sortie
 from kuntur.model.tracks import Alert, FeedItem
@@ -140,6 +140,21 @@ def test_a_record_that_cannot_be_written_stops_everything_and_brings_all_home() 
     assert "launch" not in diary.actions(SOUTH.id)
 
 
+def test_a_feed_that_cannot_be_stored_stops_the_flight_and_brings_all_home() -> None:
+    def full(item: FeedItem) -> None:
+        if item.t_ns > flights.START_T_NS + 200 * NS_PER_S:
+            raise StoreError("The disk is full.", remedy="Make room.")
+
+    async def run() -> str:
+        async with _fleet() as fleet:
+            tasking = flights.tasking([flights.sortie(AREA, QUAD, t0_s=60.0)])
+            with pytest.raises(StoreError, match="full"):
+                await fly(AREA, tasking, flights.Diary(), fleet.links, fleet.clock, full)
+            return fleet.links[QUAD.id].mode
+
+    assert asyncio.run(run()) in ("RTL", "LAND")
+
+
 def test_a_killed_aircraft_is_reported_lost_and_the_others_land() -> None:
     diary, alerts = flights.Diary(), list[Alert]()
     sorties = [flights.sortie(AREA, aircraft, t0_s=60.0) for aircraft in (QUAD, SOUTH)]
@@ -257,3 +272,4 @@ def test_distance_to_a_line_with_repeated_points() -> None:
     line = np.array([[0.0, 0.0], [100.0, 0.0], [100.0, 0.0], [100.0, 50.0]])
     points = np.array([[50.0, 7.0], [130.0, 25.0], [-10.0, 0.0]])
     np.testing.assert_allclose(distance_to_line(line, points), [7.0, 30.0, 10.0])
+    np.testing.assert_allclose(distance_to_line(line[[0, 0]], points[1:]), [np.hypot(130.0, 25.0), 10.0])

@@ -70,7 +70,8 @@ class Autopilot:
     was last heard, `texts` its newest words. feed gets every frame, on_position every new position, on_item(wire item,
     t_ns) every mission item it turns to. now_ns is the clock flown by, speed how fast that runs.
 
-    on_item comes from MISSION_CURRENT: MISSION_ITEM_REACHED names the wrong item on ArduCopter 3.5 (seen).
+    `failed` is the first exception one of these listeners raised: the event loop would only print it, so whoever flies
+    must look. on_item comes from MISSION_CURRENT: MISSION_ITEM_REACHED names the wrong item on ArduCopter 3.5 (seen).
     """
 
     def __init__(self, aircraft: Aircraft, terrain: Terrain, *, now_ns: Callable[[], int], speed: float = 1.0) -> None:
@@ -83,6 +84,7 @@ class Autopilot:
         self.on_position: Callable[[PlatformState], None] = _ignore
         self.on_item: Callable[[int, int], None] = _ignore_item
         self.terrain_unanswered = 0
+        self.failed: Exception | None = None
         self._terrain = terrain
         self._now_ns, self._speed = now_ns, speed
         self._splitter = mavlink.Splitter()
@@ -188,7 +190,7 @@ class Autopilot:
         self.heard_s = time.monotonic()
         kind = said.get_msgId()
         self._tell_time(said, kind)
-        self.feed(FeedItem(t_ns=self._t_ns, source=self.aircraft.id, kind="mavlink", payload=bytes(said.get_msgbuf())))
+        turned = kind == dialect.MAVLINK_MSG_ID_MISSION_CURRENT and said.seq != self._item
         if kind == dialect.MAVLINK_MSG_ID_HEARTBEAT:
             self._vehicle_type = said.type
             self._mode = mavlink.mode_name(said.type, said.custom_mode)
@@ -197,19 +199,27 @@ class Autopilot:
             self.home = (said.latitude / 1e7, said.longitude / 1e7, said.altitude / 1000.0)
         elif kind == dialect.MAVLINK_MSG_ID_STATUSTEXT:
             self.texts.append(said.text)
-        elif kind == dialect.MAVLINK_MSG_ID_MISSION_CURRENT and said.seq != self._item:
+        elif turned:
             self._item = said.seq
-            self.on_item(said.seq, self._t_ns)
         elif kind == dialect.MAVLINK_MSG_ID_TERRAIN_REQUEST:
             self._answer_terrain(said)
         elif self._mission_inbox is not None and getattr(said, "mission_type", None) == _MISSION:
             self._mission_inbox.put_nowait(said)
         self.state = mavlink.update(said, self.state, t_ns=self._t_ns, aircraft_id=self.aircraft.id)
-        if kind == dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT and self.state is not None:
-            self.on_position(self.state)
         for wanted, future in self._waiting:
             if not future.done() and wanted(said):
                 future.set_result(said)
+        try:
+            self._tell_listeners(said, turned=turned, moved=kind == dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT)
+        except Exception as error:  # kept for whoever flies; the link itself goes on
+            self.failed = self.failed or error
+
+    def _tell_listeners(self, said: Any, *, turned: bool, moved: bool) -> None:
+        self.feed(FeedItem(t_ns=self._t_ns, source=self.aircraft.id, kind="mavlink", payload=bytes(said.get_msgbuf())))
+        if turned:
+            self.on_item(said.seq, self._t_ns)
+        if moved and self.state is not None:
+            self.on_position(self.state)
 
     def _tell_time(self, said: Any, kind: int) -> None:
         """When this was said: by the aircraft's clock while that agrees with ours, else now."""
