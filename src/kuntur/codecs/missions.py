@@ -5,7 +5,7 @@ the plain-text "QGC WPL 110" (mavlink.io, "File Formats"). Item numbers on the w
 as ArduPilot has it; `Mission.items[k]` is wire item k + 1.
 
 Altitudes go out in frame 3 (relative to home): every autopilot we tried takes it and gives it back as it was, while
-frames 5, 6 and 11 come back as 0, 3 and 10 and an older one refuses them (docs, "How autopilots behave").
+frames 5, 6 and 11 come back as 0, 3 and 10 and an older one refuses them (docs/explanation/autopilots.md).
 """
 
 from __future__ import annotations

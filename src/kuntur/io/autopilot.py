@@ -1,6 +1,6 @@
 """The link to one aircraft: MAVLink over UDP or TCP, with retries, limits and read-back. Only `ops` may use it.
 
-What it takes care of, because real autopilots differ (docs, "How autopilots behave"): it answers MISSION_REQUEST and
+What it takes care of, because real autopilots differ (docs/explanation/autopilots.md): it answers MISSION_REQUEST and
 MISSION_REQUEST_INT alike; it takes whatever MAVLink version the aircraft speaks; it compares what the aircraft holds
 with what was sent, in the canonical form; it changes modes by SET_MODE and believes the heartbeat alone; it is the
 terrain server that an aircraft with terrain-frame items waits for.
