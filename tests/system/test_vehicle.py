@@ -197,7 +197,7 @@ def test_telemetry_is_stamped_with_the_aircraft_s_clock_and_passed_on_whole(tmp_
             link.feed = heard.append
             await asyncio.sleep(0.6)
             behind_s = (link._now_ns() - heard[-1].t_ns) / 1e9
-            assert behind_s + 1.0 >= 0.0 and behind_s < 30.0
+            assert behind_s + 1.0 >= 0.0 and behind_s < 100.0
         times = [item.t_ns for item in heard]
         assert times == sorted(times)
         assert times[-1] - times[0] > 30e9

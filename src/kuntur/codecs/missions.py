@@ -42,6 +42,7 @@ _PLAIN_FRAMES = {5: FRAME_MSL, 6: FRAME_RELATIVE, 11: FRAME_TERRAIN}
 
 TAKEOFF_PITCH_DEG = 12.0  # ArduPlane's usual take-off pitch (its documentation of NAV_TAKEOFF suggests 10 to 15)
 TAKEOFF_HEIGHT_M = 40.0  # a wing climbs straight ahead to this height before it turns: our choice
+APPROACH_HEIGHT_M = 60.0  # a wing begins its landing from this height: our choice
 LOITER_SLACK_S = 15.0  # a wing waits this much longer unless it is told to go on, which is how it keeps to the clock
 SHORTEST_LOITER_S = 20.0  # about one circle; a wing makes up shorter waits by the speed of its next leg
 _SPEED_TOLERANCE = 1.02
@@ -96,7 +97,8 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
     A first point on the ground means: climb over the base to the second point's altitude, then level to it; a first
     point in the air is climbed to before its time. Then one waypoint a point with the speed its leg needs in this wind;
     points that repeat a position are waits (a multirotor hovers, a wing circles, and a wing also circles where even its
-    slowest flight would be early). Home at the last-but-one point's altitude until over the base, then down.
+    slowest flight would be early). Home at the last-but-one point's altitude until over the base, then down (a wing in
+    circles to its approach height).
 
     Raises InfeasibleError when a leg between patrol points needs more airspeed than the aircraft has there.
     """
@@ -152,6 +154,8 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
                 hold_s=hold_s,
             )
         )
+    if wing:  # down in circles first: a wing cannot dive from the patrol's height to its landing
+        place(LOITER_TO_ALT, len(sortie.t_s) - 1, home + APPROACH_HEIGHT_M)
     place(LAND, len(sortie.t_s) - 1, home)
     mission = Mission(
         kind=aircraft.airframe.kind,
