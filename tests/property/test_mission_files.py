@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kuntur.codecs import areas, mavlink, missions
@@ -31,16 +31,19 @@ _missions = st.builds(
 )
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_missions)
 def test_plan_round_trip(mission: Mission) -> None:
     assert missions.from_plan(missions.to_plan(mission)) == mission
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_missions)
 def test_waypoints_round_trip(mission: Mission) -> None:
     assert missions.from_waypoints(missions.to_waypoints(mission), mission.kind, mission.cruise_mps) == mission
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(_items)
 def test_an_item_survives_the_wire(item: MissionItem) -> None:
     frame = mavlink.Packer(1, 1).frame(mavlink.mission_item_message(item, (1, 1), 3))
@@ -48,6 +51,7 @@ def test_an_item_survives_the_wire(item: MissionItem) -> None:
     assert missions.differences([item], [received]) == []
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.binary(max_size=300))
 def test_readers_end_in_a_clear_error_on_junk(data: bytes) -> None:
     for read in (missions.from_plan, lambda d: missions.from_waypoints(d.decode("latin-1")), areas.decode):
@@ -64,6 +68,7 @@ def test_readers_end_in_a_clear_error_on_junk(data: bytes) -> None:
 _beat = mavlink.dialect.MAVLink_heartbeat_message(1, 3, 0, 0, 3, 3)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.one_of(st.binary(max_size=60), st.just(None)), max_size=8), st.integers(1, 50))
 def test_junk_never_hides_a_good_frame(pieces: list[bytes | None], step: int) -> None:
     """None stands for a good frame; the stream comes in steps of any size, cut anywhere, with silence after it."""
