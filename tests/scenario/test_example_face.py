@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from kuntur.ops import survey
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +33,18 @@ def test_some_of_the_circle_is_in_sight_and_some_is_hidden(shown) -> None:
 
 
 def test_the_survey_finds_ground_that_nobody_sees(shown) -> None:
-    survey = shown["survey"]
-    assert len(survey.viewpoints_m) > 100
+    found = shown["survey"]
+    assert len(found.viewpoints_m) > 100
     assert 0.0 < shown["never"] < 0.5
-    assert not (survey.never_seen & ~survey.fine_corridor).any()
+    assert not (found.never_seen & ~found.fine_corridor).any()
+
+
+def test_the_survey_writes_the_files_that_the_pages_name(shown, repository: Path, tmp_path: Path) -> None:
+    written = [path.name for path in survey.write_survey(shown["survey"], shown["area"], tmp_path)]
+    tutorial = (repository / "docs" / "tutorial" / "first-watch.md").read_text(encoding="utf-8")
+    assert re.findall(r"^survey/(\S+)$", tutorial, re.MULTILINE) == written
+    reference = (repository / "docs" / "reference" / "feed-and-files.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in reference for name in written if name.endswith(".tif"))
 
 
 def test_the_plan_carries_three_numbers_in_order(shown) -> None:
