@@ -150,6 +150,7 @@ class Watch:
         self._names = {aircraft.id: aircraft.name for aircraft in area.fleet.aircraft}
         self._no_look = [zone.xy_m for zone in area.zones if zone.kind == "no_look"]
         self._frame_numbers: dict[str, int] = {}
+        self._last_told: dict[tuple[str, int], bytes] = {}
         self._held: list[tuple[int, str, int, _Sight]] = []
         self._released_t_ns = -(2**62)
         self._rules_t_ns = -(2**62)
@@ -183,8 +184,10 @@ class Watch:
             self.counts.unknown_aircraft += 1
             return
         self.heard_t_ns[item.source] = item.t_ns
-        if frame[:1] == b"\xfd" and int.from_bytes(frame[7:10], "little") not in _TELLING:
-            return
+        if frame[:1] == b"\xfd":
+            kind = int.from_bytes(frame[7:10], "little")
+            if kind not in _TELLING or self._repeats(item.source, kind, frame[10:-2]):
+                return
         known = self.platforms.get(item.source)
         try:
             state = mavlink.decode(frame, known, t_ns=item.t_ns, aircraft_id=item.source)
@@ -194,6 +197,13 @@ class Watch:
         if state is not None:
             self.platforms[item.source] = state
             _extend(self.trails.setdefault(item.source, []), state)
+
+    def _repeats(self, source: str, kind: int, payload: bytes) -> bool:
+        """Whether this message says what the last of its kind said: most heartbeats do, and decoding is the cost."""
+        if self._last_told.get((source, kind)) == payload:
+            return True
+        self._last_told[source, kind] = payload
+        return False
 
     def _metadata(self, item: FeedItem) -> None:
         """Decode a datagram and hold its looks until older ones have had their time to arrive."""

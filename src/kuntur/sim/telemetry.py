@@ -27,8 +27,8 @@ _CAPABILITIES: Final = int(
 STREAMS: Final[dict[int, float]] = {
     dialect.MAVLINK_MSG_ID_HEARTBEAT: 1.0,
     dialect.MAVLINK_MSG_ID_GLOBAL_POSITION_INT: 1.0,
-    dialect.MAVLINK_MSG_ID_ATTITUDE: 2.0,
-    dialect.MAVLINK_MSG_ID_VFR_HUD: 2.0,
+    dialect.MAVLINK_MSG_ID_ATTITUDE: 5.0,
+    dialect.MAVLINK_MSG_ID_VFR_HUD: 5.0,
     dialect.MAVLINK_MSG_ID_MISSION_CURRENT: 2.0,
     dialect.MAVLINK_MSG_ID_SYSTEM_TIME: 5.0,
     dialect.MAVLINK_MSG_ID_SYS_STATUS: 5.0,
