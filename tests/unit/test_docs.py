@@ -92,18 +92,17 @@ def test_the_reference_has_no_command_that_is_not_there() -> None:
 
 
 def code_blocks(page: str) -> Iterator[str]:
-    for _, body in re.findall(r"^```(\w*)\n(.*?)^```", page, re.MULTILINE | re.DOTALL):
-        yield from body.splitlines()
+    """The lines of the page's fenced blocks, also of those inside a list."""
+    for body in re.findall(r"^ *```\w*\n(.*?)^ *```", page, re.MULTILINE | re.DOTALL):
+        yield from (line.strip() for line in body.splitlines())
 
 
 def command_lines(page: Path) -> Iterator[list[str]]:
     """The words of every `kuntur ...` line in the page's code blocks."""
     for line in code_blocks(page.read_text(encoding="utf-8")):
-        words = (
-            shlex.split(line.removeprefix("$ ").replace(".venv/bin/", ""), comments=True) if "kuntur" in line else []
-        )
-        if words and words[0] == "kuntur":
-            yield words[1:]
+        command = line.removeprefix("$ ").removeprefix(".venv/bin/")
+        if command.startswith("kuntur "):
+            yield shlex.split(command, comments=True)[1:]
 
 
 def parse(words: list[str]) -> None:
