@@ -21,7 +21,7 @@ from kuntur.model.records import Actor, LogEntry, Permit, Purpose
 from kuntur.sim.clock import SimClock, real_time
 
 START_T_NS = 1_800_000_000_000_000_000
-LEVEL_M = 5050.0  # above everything in places.ridge_area
+LEVEL_M = 4880.0  # above everything in places.ridge_area
 
 
 def sortie(

@@ -34,7 +34,7 @@ SPEED = 300.0
 
 @asynccontextmanager
 async def _fleet(area: Area = AREA, speed: float = SPEED) -> AsyncIterator[SimulatedFleet]:
-    async with launch_simulated(area, start_t_ns=flights.START_T_NS - 300 * NS_PER_S, speed=speed) as fleet:
+    async with launch_simulated(area, start_t_ns=flights.START_T_NS - 120 * NS_PER_S, speed=speed) as fleet:
         yield fleet
 
 
@@ -56,7 +56,7 @@ def test_a_tasking_is_flown_on_time_and_on_track_and_every_step_is_written_first
     for flown, sortie in zip(log.sorties, sorties, strict=True):
         assert abs(flown.launch_error_s or 0.0) < 60.0
         assert flown.time_error_max_s is not None and flown.time_error_max_s < 60.0
-        assert flown.cross_track_p95_m is not None and flown.cross_track_p95_m < (40.0 if "wing" in sortie.id else 5.0)
+        assert flown.cross_track_p95_m is not None and flown.cross_track_p95_m < (80.0 if "wing" in sortie.id else 5.0)
         assert max(flown.alt_msl_m) == pytest.approx(flights.LEVEL_M, abs=5.0)
         assert len(flown.arrivals) >= 3
         assert flown.battery_left is not None and 0.2 < flown.battery_left < 1.0
