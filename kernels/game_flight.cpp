@@ -45,7 +45,7 @@ Out<float> piece_worth(const HeldPieces& pieces, In<float, 2> flow, std::int32_t
 
 using Path = std::tuple<double, Out<std::int32_t>>;
 
-// The path of greatest worth on a flight lattice from `start` at step `from` to `end` at step `to`. Arc a leaves
+// The path of greatest worth on a flight lattice from `start` at step `from` to `end` at step `to` (-1: any node). Arc a leaves
 // arc_from[a], takes arc_steps[a] steps and shows pieces arc_piece[a], arc_piece[a] + 1, ... (-1: none); standing is an
 // arc to itself. price: taken off for every step of an arc (arc_price). Returns worth and the arcs flown (-inf: none).
 Path best_path(In<std::int32_t, 1> arc_start, In<std::int32_t, 1> arc_to, In<std::int32_t, 1> arc_steps,
@@ -54,7 +54,7 @@ Path best_path(In<std::int32_t, 1> arc_start, In<std::int32_t, 1> arc_to, In<std
     const std::size_t nodes = arc_start.size() - 1, arcs = arc_to.size(), width = worth.shape(1);
     require(arc_steps.size() == arcs && arc_piece.size() == arcs && arc_price.size() == arcs, "flight arcs differ in length");
     require(0 <= from && from <= to && to <= static_cast<std::int32_t>(worth.shape(0)), "from and to do not fit the worth");
-    require(start >= 0 && start < static_cast<std::int32_t>(nodes) && end >= 0 && end < static_cast<std::int32_t>(nodes),
+    require(start >= -1 && start < static_cast<std::int32_t>(nodes) && end >= -1 && end < static_cast<std::int32_t>(nodes),
             "no such flight node");
     const double none = -std::numeric_limits<double>::infinity();
     const auto span = static_cast<std::size_t>(to - from);
@@ -63,7 +63,9 @@ Path best_path(In<std::int32_t, 1> arc_start, In<std::int32_t, 1> arc_to, In<std
     double result = none;
     {
         nb::gil_scoped_release free_interpreter;
-        value[span * nodes + static_cast<std::size_t>(end)] = 0.0;
+        for (std::size_t v = 0; v < nodes; ++v) {
+            if (end < 0 || v == static_cast<std::size_t>(end)) value[span * nodes + v] = 0.0;
+        }
         for (std::size_t k = span; k-- > 0;) {
             for (std::size_t v = 0; v < nodes; ++v) {
                 double best = none;
@@ -87,7 +89,8 @@ Path best_path(In<std::int32_t, 1> arc_start, In<std::int32_t, 1> arc_to, In<std
             }
         }
         std::size_t k = 0;
-        auto v = static_cast<std::size_t>(start);
+        auto v = static_cast<std::size_t>(std::max(start, 0));
+        if (start < 0) v = static_cast<std::size_t>(std::max_element(value.begin(), value.begin() + static_cast<std::ptrdiff_t>(nodes)) - value.begin());
         result = value[v];
         while (result > none && k < span) {
             const std::int32_t a = choice[k * nodes + v];
@@ -110,7 +113,8 @@ void register_game_flight(nanobind::module_& m) {
           "Worth float32 (steps, last - first) of pieces against a flow float32 (steps, cells).");
     m.def("best_path", &best_path, "arc_start"_a, "arc_to"_a, "arc_steps"_a, "arc_piece"_a, "arc_price"_a, "worth"_a,
           "start"_a, "from_step"_a, "end"_a, "to_step"_a,
-          "Greatest worth and the arcs flown, int32; -inf and none when the end cannot be reached in time.");
+          "Greatest worth and the arcs flown, int32; -inf and none when the end cannot be reached in time. start or end -1:\n"
+          "any node.");
 }
 
 }  // namespace kuntur

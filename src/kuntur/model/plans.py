@@ -68,6 +68,10 @@ class Certificate(Struct, frozen=True, kw_only=True):
     attackers: dict[str, str]
     """floor/attack/ceiling/leak -> one sentence naming the attacker meant and the model it holds in."""
     caveats: tuple[str, ...]
+    from_s: float = 0.0
+    until_s: float | None = None
+    """All numbers are about crossings that begin at from_s or later and are through by until_s (None: end of the watch):
+    before, the aircraft are on the way to their stations, after, on the way home."""
 
 
 class Strategy(Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """Making the mixture better: multiplicative weights on the exact derivative, and new columns where the crossers go.
 
-Each round: the exact value (`game.backward`) of every crosser class, the best response of the class that fares best, the
-derivative of its survival by every column's probability, and a step away from the columns that let it through. Every few
-rounds new columns are priced: per aircraft, the path between its hubs that sees most of the crosser flow not yet seen by
+Each round: the exact value (`game.backward`) of every crosser class, the best response of the class that fares best,
+the derivative of its survival by every column's probability, and a step away from the columns that let it through. New
+columns are priced as well: per aircraft, the path between its hubs that sees most of the crosser flow not yet seen by
 the aircraft placed before it; a candidate enters in place of the lightest column if its exact price is better than the
 wave's. The best mixture seen is kept; only its certified floor counts, so nothing here needs to be exact.
 """
@@ -25,17 +25,32 @@ from kuntur.patrol.sorties import FlightNet, Stage
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
+Progress = Callable[[float, str], None]
 
 UNIFORM_SHARE: Final = 0.01  # mixed into every wave's probabilities, so that no column is ever lost for good
+FORBIDDEN: Final = -1e9  # worth of a piece that another aircraft is too near to
+APART_M: Final = 200.0  # aircraft of a column keep this far apart across, or
+APART_HEIGHT_M: Final = 55.0  # this far in height: our choices; layers are 60 m apart
 BATCH: Final = 8  # candidates priced in one sweep: the kernel's lanes
+NOISES: Final = (0.0, 0.3, 0.6, 1.0)  # strength of the noise on the flow that candidates aim at
+WAVES_PRICED: Final = 2  # waves that get candidates in one round
+STEP: Final = 1.0  # first step of the multiplicative weights, on derivatives scaled to a spread of 1
+HOTTEST: Final = 0.02  # temperature of the crossers' choice of start at the beginning
+CLASS_TEMPERATURE: Final = 0.01  # classes whose floors differ by more than this from the least do not count
+FLOW_MEMORY: Final = 0.7  # of the flow of the rounds before
 
 
 class Crew(Struct, frozen=True, kw_only=True, eq=False):
-    """One aircraft in the game: its lattice, its stage in each wave, and the first piece of each of its arcs (-1: none)."""
+    """One aircraft in the game: its lattice, its stage in each wave, the first piece of each of its arcs.
+
+    boxes: (pieces, 5) float64 x, y, radius, lowest and highest altitude of each of its pieces; `first` is its first.
+    """
 
     net: FlightNet
     stages: tuple[Stage, ...]
     arc_piece: IntArray
+    boxes: FloatArray
+    first: int
 
 
 class Column(Struct, frozen=True, kw_only=True, eq=False):
@@ -45,31 +60,24 @@ class Column(Struct, frozen=True, kw_only=True, eq=False):
     plan: IntArray
 
 
-class State(Struct, kw_only=True, eq=False):
-    """The search as it stands. columns, logits: per wave. best: the mixture with the highest certified floor so far."""
-
-    columns: list[list[Column]]
-    logits: list[FloatArray]
-    flow: list[SingleArray]
-    rounds: int = 0
-    best_floor: float = -1.0
-    best_columns: list[list[Column]]
-    best_sigma: list[FloatArray]
-
-
 def tracks(net: FlightNet) -> list[Track]:
-    """One track for every arc on which the camera counts."""
-    found = []
-    for a in np.flatnonzero(net.arc_seen):
-        part = slice(net.vertex_start[a], net.vertex_start[a + 1])
-        found.append(Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part]))
-    return found
+    """One track for every arc."""
+    parts = [slice(net.vertex_start[a], net.vertex_start[a + 1]) for a in range(len(net.arc_to))]
+    return [Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part]) for part in parts]
 
 
-def crew(net: FlightNet, stages: tuple[Stage, ...], pieces: Pieces, offset: int) -> Crew:
-    piece = np.full(len(net.arc_to), -1, np.int32)
-    piece[net.arc_seen] = pieces.first[:-1] + offset
-    return Crew(net=net, stages=stages, arc_piece=piece)
+def crew(net: FlightNet, stages: tuple[Stage, ...], pieces: Pieces, first: int) -> Crew:
+    boxes = []
+    for track in tracks(net):
+        steps = round(float(track.t_s[-1] - track.t_s[0]) / net.step_s)
+        for k in range(max(1, steps)):
+            begin, end = track.t_s[0] + k * net.step_s, track.t_s[0] + (k + 1) * net.step_s
+            t = np.concatenate([[begin], track.t_s[(track.t_s > begin) & (track.t_s < end)], [end]])
+            at = np.stack([np.interp(t, track.t_s, axis) for axis in track.xyz_m.T], axis=-1)
+            low, high = at.min(axis=0), at.max(axis=0)
+            radius = 0.5 * math.hypot(high[0] - low[0], high[1] - low[1])
+            boxes.append((0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), radius, low[2], high[2]))
+    return Crew(net=net, stages=stages, arc_piece=pieces.first[:-1] + first, boxes=np.array(boxes), first=first)
 
 
 def plan_row(member: Crew, stage: Stage, arcs: IntArray, steps: int) -> IntArray:
@@ -78,21 +86,20 @@ def plan_row(member: Crew, stage: Stage, arcs: IntArray, steps: int) -> IntArray
     at = stage.from_step
     for a in arcs:
         length = int(member.net.arc_steps[a])
-        if member.arc_piece[a] >= 0:
-            row[at : at + length] = member.arc_piece[a] + np.arange(length)
+        row[at : at + length] = member.arc_piece[a] + np.arange(length)
         at += length
     return row
 
 
-def segment_arcs(member: Crew, stage: Stage, worth: SingleArray, offset: int, tries: int = 4) -> IntArray | None:
-    """The path of greatest worth of one aircraft in one wave that keeps within its share of endurance; None if none does.
+def segment_arcs(member: Crew, stage: Stage, worth: SingleArray, tries: int = 4) -> IntArray | None:
+    """The path of greatest worth of one aircraft in one wave within its share of endurance; None if there is none.
 
     worth: (steps, pieces of this aircraft). Climbs are made dearer until the energy fits.
     """
     if stage.kind == "ground":
         return np.zeros(0, np.int32)
     net = member.net
-    local = np.where(member.arc_piece >= 0, member.arc_piece - offset, -1).astype(np.int32)
+    local = member.arc_piece - member.first
     over_s = net.arc_use_s - net.arc_steps * net.step_s
     price = 0.0
     for _ in range(tries):
@@ -108,18 +115,22 @@ def segment_arcs(member: Crew, stage: Stage, worth: SingleArray, offset: int, tr
             stage.end,
             stage.to_step,
         )
-        if not math.isfinite(gain):
+        if gain <= FORBIDDEN / 2.0:
             return None
         if float(net.arc_use_s[arcs].sum()) <= stage.use_cap_s:
             return arcs
-        price = max(4.0 * price, float(worth.max(initial=0.0)) / max(net.step_s, 1.0), 1e-9)
+        price = max(4.0 * price, float(worth.max(initial=0.0)) / net.step_s, 1e-9)
     return None
 
 
 def column(
-    crews: list[Crew], views: list[View], wave: int, flows: list[SingleArray], rng: np.random.Generator
+    crews: list[Crew], views: list[View], wave: int, flows: list[SingleArray], rng: np.random.Generator, passes: int = 2
 ) -> Column | None:
-    """Aircraft placed one after another in random order, each against the flow that those before it leave unseen."""
+    """Aircraft placed one after another in random order, each against the flow that those before it leave unseen.
+
+    Seeing the same crosser for longer is worth less and less, which a path of greatest sum does not know: each path is
+    found again `passes - 1` times, with what the path before it sees around the same time taken off.
+    """
     steps = flows[0].shape[0]
     left = [flow.copy() for flow in flows]
     arcs: list[IntArray] = [np.zeros(0, np.int32)] * len(crews)
@@ -129,24 +140,49 @@ def column(
         if stage.kind == "ground":
             continue
         first, last = int(views[0].offsets[k]), int(views[0].offsets[k + 1])
-        worth = np.zeros((steps, last - first), np.float32)
-        for view, flow in zip(views, left, strict=True):
-            worth += _kernels.piece_worth(view.seen, flow, first, last, False, 2)
-        found = segment_arcs(member, stage, worth, first)
-        if found is None:
-            return None
-        arcs[k] = found
-        plan[k] = plan_row(member, stage, found, steps)
-        for view, flow in zip(views, left, strict=True):
-            _discount(view, flow, plan[k])
+        now = left
+        for _ in range(passes):
+            worth = np.zeros((steps, last - first), np.float32)
+            for view, flow in zip(views, now, strict=True):
+                worth += _kernels.piece_worth(view.seen, flow, first, last, False, 2)
+            _keep_apart(crews, plan, k, worth)
+            found = segment_arcs(member, stage, worth)
+            if found is None:
+                return None
+            arcs[k], plan[k] = found, plan_row(member, stage, found, steps)
+            seen = [_unseen(view, flow, plan[k]) for view, flow in zip(views, left, strict=True)]
+            now = [0.5 * a + 0.5 * b for a, b in zip(now, seen, strict=True)]
+        left = seen
     return Column(arcs=tuple(arcs), plan=plan)
 
 
-def _discount(view: View, flow: SingleArray, row: IntArray) -> None:
+def _keep_apart(crews: list[Crew], plan: IntArray, k: int, worth: SingleArray) -> None:
+    """Forbid the pieces of aircraft k that come near those already placed at the same time, at the same height."""
+    own = crews[k].boxes
+    for other, row in zip(crews, plan, strict=True):
+        if other is crews[k]:
+            continue
+        for t, piece in enumerate(row):
+            if piece >= 0:
+                x_m, y_m, radius_m, low_m, high_m = other.boxes[piece - other.first]
+                near = np.hypot(own[:, 0] - x_m, own[:, 1] - y_m) < own[:, 2] + radius_m + APART_M
+                level = (own[:, 3] < high_m + APART_HEIGHT_M) & (own[:, 4] > low_m - APART_HEIGHT_M)
+                worth[t, near & level] = FORBIDDEN
+
+
+def _unseen(view: View, flow: SingleArray, row: IntArray) -> SingleArray:
+    """The flow that a path leaves: what it sees of a cell within a quarter of the wave counts against that crosser."""
+    steps = len(row)
+    exposure = np.zeros((steps + 1, flow.shape[1]), np.float32)
     for t, piece in enumerate(row):
         if piece >= 0:
             part = slice(view.start[piece], view.start[piece + 1])
-            flow[t, view.cell[part]] *= view.factor[part]
+            exposure[t + 1, view.cell[part]] = -np.log(view.factor[part])
+    np.cumsum(exposure, axis=0, out=exposure)
+    reach = steps // 4
+    at = np.arange(steps)
+    near = exposure[np.minimum(at + reach + 1, steps)] - exposure[np.maximum(at - reach, 0)]
+    return np.asarray(flow * np.exp(-near), np.float32)
 
 
 def noise(view: View, steps: int, strength: float, rng: np.random.Generator) -> SingleArray:
@@ -159,25 +195,60 @@ def noise(view: View, steps: int, strength: float, rng: np.random.Generator) -> 
     return np.ascontiguousarray(block[time[:, None], border[None, :], depth[None, :]])
 
 
-def begin(crews: list[Crew], views: list[View], waves: int, steps: int, count: int, rng: np.random.Generator) -> State:
-    """A first mixture: `count` columns a wave against random crosser fields, equally likely."""
-    columns: list[list[Column]] = []
-    for wave in range(waves):
+def begin(
+    crews: list[Crew],
+    views: list[View],
+    waves: int,
+    steps: int,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    progress: Progress = lambda *_: None,
+) -> list[list[Column]]:
+    """First columns: `count` rounds of fictitious play of the additive game without reveal.
+
+    Crossers take the cheapest routes from every part of the border in every wave through the exposure so far; the
+    aircraft answer with one column a wave. InfeasibleError is left to the caller: a wave may stay empty.
+    """
+    columns: list[list[Column]] = [[] for _ in range(waves)]
+    total = [np.zeros((waves * steps * view.graph.divisions, view.graph.count), np.float32) for view in views]
+    for done in range(count):
+        mean = np.float32(1.0 / max(done, 1))
+        flows = [_route_flow(view, cost * mean, waves, rng) for view, cost in zip(views, total, strict=True)]
         made = []
-        for _ in range(count):
-            fields = [noise(view, steps, 1.5, rng) for view in views]
-            found = column(crews, views, wave, fields, rng)
+        for wave in range(waves):
+            part = slice(wave * steps, (wave + 1) * steps)
+            found = column(crews, views, wave, [np.ascontiguousarray(flow[part]) for flow in flows], rng)
             if found is not None:
-                made.append(found)
-        columns.append(made)
-    flow = [np.zeros((steps, views[0].graph.count), np.float32) for _ in range(waves)]
-    return State(
-        columns=columns,
-        logits=[np.zeros(len(c)) for c in columns],
-        flow=flow,
-        best_columns=columns,
-        best_sigma=[],
-    )
+                columns[wave].append(found)
+                made.append(found.plan)
+        progress((done + 1) / count, "first patrols")
+        if len(made) == waves:
+            plan = np.stack(made)[:, None]
+            for view, cost in zip(views, total, strict=True):
+                fine = np.ascontiguousarray(np.repeat(plan, view.graph.divisions, axis=3))
+                cost += _kernels.mixture_exposure(view.seen, fine, np.ones((waves, 1)), 2)
+    return columns
+
+
+def _route_flow(view: View, cost: SingleArray, waves: int, rng: np.random.Generator) -> SingleArray:
+    """Where crossers go who take the cheapest routes of 16 parts of the border in each wave, the cheap ones more often.
+
+    In steps of the plan: (waves * steps, cells).
+    """
+    steps = cost.shape[0]
+    chainage = view.graph.chainage_m[view.graph.starts]
+    group = np.minimum(chainage / (chainage.max() + 1.0) * 16, 15).astype(np.int32)
+    windows = np.linspace(0, steps, waves + 1).astype(np.int32)
+    speckled = np.ascontiguousarray(cost + rng.random(cost.shape, np.float32) * np.float32(1e-3))
+    least, routes = _kernels.cheapest_routes(view.arcs, speckled, group, windows)
+    flow = np.zeros((steps, view.graph.count), np.float32)
+    good = np.isfinite(least)
+    for share, route in zip(np.exp(-(least[good] - least[good].min())), routes[good], strict=True):
+        t = np.flatnonzero(route >= 0)
+        flow[t, route[t]] += share
+    divisions = view.graph.divisions
+    return np.ascontiguousarray(flow.reshape(steps // divisions, divisions, -1).sum(axis=1))
 
 
 def sigma_of(logits: FloatArray) -> FloatArray:
@@ -189,3 +260,126 @@ def mixture_of(columns: list[list[Column]], sigma: list[FloatArray]) -> Mixture:
     return Mixture(
         plans=tuple(np.ascontiguousarray(np.stack([c.plan for c in wave])) for wave in columns), sigma=tuple(sigma)
     )
+
+
+class Search(Struct, kw_only=True, eq=False):
+    """The search as it stands. columns, logits: per wave; flow: per class and wave, what `column` aims at.
+
+    best_columns, best_sigma: the mixture with the highest floor of any round; history: (floor, best) of each round.
+    """
+
+    crews: list[Crew]
+    views: list[View]
+    rng: np.random.Generator
+    columns: list[list[Column]]
+    logits: list[FloatArray]
+    flow: list[list[SingleArray]]
+    best_floor: float
+    best_columns: list[list[Column]]
+    best_sigma: list[FloatArray]
+    history: list[tuple[float, float]]
+
+
+def search(crews: list[Crew], views: list[View], columns: list[list[Column]], rng: np.random.Generator) -> Search:
+    """Start from given columns, equally likely."""
+    sigma = [np.full(len(wave), 1.0 / len(wave)) for wave in columns]
+    return Search(
+        crews=crews,
+        views=views,
+        rng=rng,
+        columns=[list(wave) for wave in columns],
+        logits=[np.zeros(len(wave)) for wave in columns],
+        flow=[],
+        best_floor=-1.0,
+        best_columns=[list(wave) for wave in columns],
+        best_sigma=sigma,
+        history=[],
+    )
+
+
+def crossable(found: Search) -> bool:
+    """Whether some class can get through in time at all, seen or not."""
+    mixture = mixture_of([wave[:1] for wave in found.columns], [np.ones(1)] * len(found.columns))
+    return any(game.backward(view, mixture).out[0] > 0.0 for view in found.views)
+
+
+def step(found: Search, left: float) -> None:
+    """One round. left: share of the solving time that is left, 1 at first; steps and temperature fall with it."""
+    sigma = [sigma_of(logits) for logits in found.logits]
+    mixture = mixture_of(found.columns, sigma)
+    bounds = [game.backward(view, mixture) for view in found.views]
+    floors = np.array([bound.floor for bound in bounds])
+    if floors.min() > found.best_floor:
+        found.best_floor = float(floors.min())
+        found.best_columns = [list(wave) for wave in found.columns]
+        found.best_sigma = sigma
+    found.history.append((float(floors.min()), found.best_floor))
+    weight = np.exp((floors.min() - floors) / CLASS_TEMPERATURE)
+    weight /= weight.sum()
+    temperature = HOTTEST * max(left, 0.15)
+    responses: list[game.Response | None] = [
+        game.respond(view, mixture, bound, found.rng, temperature=temperature) if share > 0.02 else None
+        for view, bound, share in zip(found.views, bounds, weight, strict=True)
+    ]
+    _follow_flow(found, responses, weight)
+    derivative = [
+        sum((share * r.survival[w] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1))
+        for w in range(len(found.columns))
+    ]
+    spread = max(float(np.ptp(d)) for d in derivative) + 1e-12
+    rate = STEP / math.sqrt(1.0 + len(found.history) / 20.0)
+    for w, d in enumerate(derivative):
+        logits = found.logits[w] - rate * (d - d.mean()) / spread
+        found.logits[w] = np.maximum(logits - logits.max(), -8.0)
+    if len(found.history) >= 2 and left > 0.2:
+        waves = found.rng.permutation(len(found.columns))[:WAVES_PRICED]
+        for w in waves:
+            _renew(found, int(w), bounds, responses, weight, derivative[w] @ sigma[w], temperature)
+
+
+def _follow_flow(found: Search, responses: list[game.Response | None], weight: FloatArray) -> None:
+    """Average the crossers' flow over rounds, in steps of the plan."""
+    steps = found.columns[0][0].plan.shape[1]
+    if not found.flow:
+        found.flow = [[np.zeros((steps, view.graph.count), np.float32) for _ in found.columns] for view in found.views]
+    for c, response in enumerate(responses):
+        for w, flow in enumerate(found.flow[c]):
+            flow *= np.float32(FLOW_MEMORY)
+            if response is not None:
+                fine = response.flow[w].reshape(steps, -1, flow.shape[1]).sum(axis=1)
+                flow += np.float32((1.0 - FLOW_MEMORY) * weight[c]) * fine
+
+
+def _renew(
+    found: Search,
+    wave: int,
+    bounds: list[game.Bound],
+    responses: list[game.Response | None],
+    weight: FloatArray,
+    worth: float,
+    temperature: float,
+) -> None:
+    """Price a batch of candidates for one wave and let the best of them take the lightest columns' places."""
+    steps = found.columns[wave][0].plan.shape[1]
+    candidates = []
+    for k in range(BATCH):
+        flows = [
+            flow[wave] * noise(view, steps, NOISES[k % len(NOISES)], found.rng)
+            for view, flow in zip(found.views, found.flow, strict=True)
+        ]
+        made = column(found.crews, found.views, wave, flows, found.rng, passes=1 + k % 3)
+        if made is not None:
+            candidates.append(made)
+    if not candidates:
+        return
+    plan = np.stack([c.plan for c in candidates])
+    survival = np.zeros(len(candidates))
+    for view, bound, response, share in zip(found.views, bounds, responses, weight, strict=True):
+        if response is not None:
+            survival += share * game.price(view, plan, wave, bound, response, temperature=temperature)
+    for i in np.argsort(survival)[:2]:
+        if survival[i] >= worth - 1e-5:
+            break
+        lightest = int(np.argmin(found.logits[wave]))
+        found.columns[wave][lightest] = candidates[int(i)]
+        found.logits[wave][lightest] = math.log(float(np.mean(np.exp(found.logits[wave]))))

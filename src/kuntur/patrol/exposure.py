@@ -187,3 +187,17 @@ def view(
         cell=cell,
         factor=factor,
     )
+
+
+def with_graph(view: View, graph: CrosserGraph) -> View:
+    """The same pieces before another class on the same cells and target; factors change with its step."""
+    factor = factors(-np.log(view.factor.astype(np.float64)) / view.graph.step_s * (1.0 - 1e-7), graph.step_s)
+    return View(
+        graph=graph,
+        arcs=_kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts),
+        seen=_kernels.pieces(view.start, view.cell, factor, graph.count),
+        offsets=view.offsets,
+        start=view.start,
+        cell=view.cell,
+        factor=factor,
+    )

@@ -1,4 +1,4 @@
-"""The segment game: its exact value, the best response, and the bounds around it.
+"""The segment game: its exact value, the best response to a mixture, and the price of new columns.
 
 A night is cut into waves. In wave w a column s is drawn with probability sigma_w(s), independently of other waves; a
 column is one segment for each aircraft between fixed hubs. Survival of a crosser who is exposed to H is exp(-H).
@@ -21,7 +21,6 @@ nearest in each hop are covered by `_inflation`, so that the floor errs down onl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -34,7 +33,6 @@ from kuntur.patrol.exposure import View
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
-Progress = Callable[[float, str], None]
 
 _HALF_ULP: Final = 2.0**-24  # relative rounding of one float32 operation
 STATES_KEPT: Final = 400  # boundary states the best response is followed from; the rest stand for by resampling
@@ -196,16 +194,6 @@ def price(
     )[0]
 
 
-class Attack(Struct, frozen=True, kw_only=True, eq=False):
-    """Fixed routes of a crosser who knows the mixture but no draw. detection: (routes,) float64, least first.
-
-    routes: (routes, steps) cell in each step of the class's steps, -1 before the start and after the goal.
-    """
-
-    detection: FloatArray
-    routes: IntArray
-
-
 def squared(mixture: Mixture, view: View) -> tuple[IntArray, FloatArray]:
     """plans (waves, columns, aircraft, steps) and sigma (waves, columns), padded with empty columns of weight 0."""
     most = max(len(s) for s in mixture.sigma)
@@ -223,83 +211,3 @@ def route_detection(view: View, mixture: Mixture, routes: IntArray, *, threads: 
     plan, sigma = squared(mixture, view)
     exposure = _kernels.route_exposure(view.seen, plan, np.ascontiguousarray(routes), threads)
     return np.asarray(1.0 - np.prod((sigma * np.exp(-exposure)).sum(axis=2), axis=1))
-
-
-def attack(
-    view: View,
-    mixture: Mixture,
-    rng: np.random.Generator,
-    *,
-    tries: int = 6,
-    rounds: int = 6,
-    segments: int = 8,
-    threads: int = 2,
-    progress: Progress = lambda *_: None,
-) -> Attack:
-    """The strongest attack found by a crosser who sees no draw: an upper estimate of his value, not a bound.
-
-    From the expected exposure, the cheapest route of every border segment and departure window; then, for the best
-    `tries` and as many random reweightings, weights sigma e^-H along the route and its cheapest route again, until that
-    gains nothing (each round can only lower detection: -log E[e^-H] is concave in H).
-    """
-    plan, sigma = squared(mixture, view)
-    waves, steps = plan.shape[0], plan.shape[0] * plan.shape[3]
-    chainage = view.graph.chainage_m[view.graph.starts]
-    group = np.minimum(chainage / (chainage.max() + 1.0) * segments, segments - 1).astype(np.int32)
-    windows = np.linspace(0, steps, waves + 1).astype(np.int32)
-    anywhere, anytime = np.zeros(len(group), np.int32), np.array([0, steps], np.int32)
-    _, found = _kernels.cheapest_routes(
-        view.arcs, _kernels.mixture_exposure(view.seen, plan, sigma, threads), group, windows
-    )
-    found = found[(found >= 0).any(axis=1)]
-    if len(found) == 0:
-        return Attack(detection=np.ones(0), routes=found)
-    detection = route_detection(view, mixture, found, threads=threads)
-    starts = list(found[np.argsort(detection)[:tries]])
-    known = [found]
-    for k in range(2 * tries):
-        if k < len(starts):
-            route = starts[k]
-        else:
-            noise = rng.dirichlet(np.ones(plan.shape[1]), size=waves) * sigma
-            noise /= noise.sum(axis=1, keepdims=True)
-            exposure = _kernels.mixture_exposure(view.seen, plan, noise, threads)
-            route = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)[1][0]
-        best = math.inf
-        for _ in range(rounds):
-            h = _kernels.route_exposure(view.seen, plan, np.ascontiguousarray(route[None]), threads)[0]
-            weight = sigma * np.exp(-h)
-            reached = 1.0 - float(np.prod(weight.sum(axis=1)))
-            if reached >= best - 1e-6:
-                break
-            best = reached
-            known.append(route[None])
-            weight /= weight.sum(axis=1, keepdims=True)
-            exposure = _kernels.mixture_exposure(view.seen, plan, weight, threads)
-            route = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)[1][0]
-        progress((k + 1) / (2 * tries), "attacking the plan")
-    routes = np.unique(np.concatenate(known), axis=0)
-    detection = route_detection(view, mixture, routes, threads=threads)
-    order = np.argsort(detection, kind="stable")
-    return Attack(detection=detection[order], routes=routes[order])
-
-
-def leak(
-    view: View, mixture: Mixture, rng: np.random.Generator, *, nights: int = 24, threads: int = 2
-) -> tuple[float, float]:
-    """Mean and standard error of detection when the whole night's draw is known beforehand, over sampled nights.
-
-    Exact for each night (one shortest path); the number of joint nights forbids all of them.
-    """
-    plan, sigma = squared(mixture, view)
-    steps = plan.shape[0] * plan.shape[3]
-    anywhere, anytime = np.zeros(len(view.graph.starts), np.int32), np.array([0, steps], np.int32)
-    seen = []
-    for _ in range(nights):
-        drawn = np.zeros_like(sigma)
-        for w, weights in enumerate(sigma):
-            drawn[w, rng.choice(len(weights), p=weights / weights.sum())] = 1.0
-        exposure = _kernels.mixture_exposure(view.seen, plan, drawn, threads)
-        cost, _ = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)
-        seen.append(1.0 - math.exp(-float(cost[0])))
-    return float(np.mean(seen)), float(np.std(seen, ddof=1) / math.sqrt(nights)) if nights > 1 else math.nan

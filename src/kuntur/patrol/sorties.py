@@ -1,9 +1,10 @@
 """What can be flown: a terrain-safe lattice for each aircraft, the rota of its night, and segments between hubs.
 
-Nodes are the centres of `flight_cell_m` cells on our side, `height_agl_m` above the highest ground of their cell; each
-aircraft of the fleet has its own layer, `LAYER_M` above the one before, so columns are deconflicted by construction.
-A leg between neighbours is kept if it clears the ground in a corridor, stays on our side, outside no-fly zones and
-within radio reach of a base; where the straight line is too low the aircraft changes height over the node first.
+Nodes are the centres of `flight_cell_m` cells on our side, `height_agl_m` above the highest ground within
+`CIRCLE_M`; each aircraft of the fleet has its own layer, `LAYER_M` above the one before, so columns are deconflicted by
+construction. A leg between neighbours is kept if it clears the ground in a corridor, stays on our side, outside no-fly
+zones and within radio reach of a base; where the straight line is too low the aircraft climbs over a node first and
+flies level.
 Times are rounded up to whole steps; an aircraft that is early circles over the node. Energy is rounded up and counted
 in seconds of endurance at the highest (thinnest) node of that aircraft, after the reserve of `aircraft.performance`.
 
@@ -29,15 +30,19 @@ from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import Segment
-from kuntur.visibility import radio
+from kuntur.visibility import detection, radio
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
 
-LAYER_M: Final = 60.0  # vertical separation between aircraft: our choice, twice the 30 m height error allowed to each
+LAYER_M: Final = 60.0  # vertical separation of aircraft: our choice, twice the 30 m height error allowed to each
+CIRCLE_M: Final = 400.0  # around a node, for circling: twice the turn radius of the fastest wing we list
 CORRIDOR_M: Final = 150.0  # a leg must be clear of all ground this far to either side: our choice
 LEG_CLEARANCE_SHARE: Final = 0.5  # of height_agl_m, kept over the highest ground of a leg's corridor: our choice
+REACH_SHARE: Final = 0.2  # of the camera's reach: flying higher wastes it on height; measured flat up to about here
+CLIMB_ALLOWANCE: Final = 1.05  # endurance planned for a second of flight: climbs over the lattice cost the rest
+CLIMB_LOSS: Final = 8.0  # a leg may take this many times its level time for the climb before nodes are raised: tuned
 SAMPLE_M: Final = 100.0  # legs are looked at this often for border, zones and radio
 BASE_LINKS: Final = 6  # nodes nearest to a base that it is joined to
 
@@ -45,7 +50,7 @@ BASE_LINKS: Final = 6  # nodes nearest to a base that it is joined to
 class Relief(Struct, frozen=True, kw_only=True, eq=False):
     """The flight lattice before any aircraft: node xy, lowest safe node altitude, and neighbour legs.
 
-    xy_m (n, 2), ground_m (n,) highest ground of the cell, legs (m, 2) node numbers, leg_low_m (m,): the lowest altitude
+    xy_m (n, 2), ground_m (n,) highest ground within CIRCLE_M, legs (m, 2) node numbers, leg_low_m (m,): the lowest altitude
     over the whole leg's corridor that is clear; leg_straight_m (m,): clearance of the straight line between nodes at
     height_agl_m above their ground.
     """
@@ -63,8 +68,8 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     """One aircraft's lattice. Node n is its base, on the ground. Arc a leaves its node for arc_to[a] in arc_steps[a].
 
     node_m (n + 1, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
-    start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. arc_seen: False on the way from or
-    to the base's pad, where the camera is not counted. usable_s: endurance after the reserve.
+    start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. usable_s: endurance after the
+    reserve.
     """
 
     aircraft: Aircraft
@@ -78,7 +83,6 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     arc_to: IntArray
     arc_steps: IntArray
     arc_use_s: FloatArray
-    arc_seen: BoolArray
     vertex_start: IntArray
     vertex_t_s: FloatArray
     vertex_m: FloatArray
@@ -115,12 +119,15 @@ def relief(area: Area) -> Relief:
     gx, gy = np.meshgrid(x_m, y_m)
     chainage, inward = lines.inward_offset(border.xy_m, border.ours, gx, gy)
     length_m = float(lines.chainages(border.xy_m)[-1])
-    ground = grid.blocks(area.terrain, cells).max(axis=2).astype(np.float64)  # NaN where a void hides a peak
     wanted = (inward > 0.0) & (inward <= far_m) & (chainage > 0.0) & (chainage < length_m)
-    for base in area.bases:
+    for base in (b for b in area.bases if any(a.base_id == b.id for a in area.fleet.aircraft)):
         _, base_m = lines.inward_offset(border.xy_m, border.ours, base.x_m, base.y_m)
         way = np.hypot(gx - base.x_m, gy - base.y_m) <= max(float(base_m[0]) - need.depth_m, 2.0 * need.flight_cell_m)
         wanted |= way & (inward > 0.0)
+    ground = np.full(wanted.shape, np.nan)  # stays NaN where a void may hide a peak
+    for r, c in zip(*np.nonzero(wanted), strict=True):
+        spot = np.array([[gx[r, c], gy[r, c], 0.0]] * 2)
+        ground[r, c] = -path.clearance_m(area.terrain, spot, CIRCLE_M)[0]
     kept = wanted & ~np.isnan(ground)
     number = np.full(kept.shape, -1, np.int32)
     number[kept] = np.arange(int(kept.sum()))
@@ -164,6 +171,12 @@ def _cells(area: Area, far_m: float) -> Lattice:
     )
 
 
+def height_m(area: Area, aircraft: Aircraft) -> float:
+    """Height above the highest ground of a cell: the required one, or less where the camera sees too short for it."""
+    reach_m = min(detection.max_range_m(aircraft.camera, c.target, area.weather) for c in area.crossers)
+    return min(area.requirement.height_agl_m, REACH_SHARE * reach_m)
+
+
 def margin_m(airspeed_mps: float) -> float:
     """How far an aircraft keeps from border and no-fly zones: its turn radius and 100 m of navigation error."""
     return 100.0 + performance.turn_radius_m(airspeed_mps)
@@ -174,11 +187,14 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
     base = next(b for b in area.bases if b.id == aircraft.base_id)
     payload_kg = aircraft.camera.mass_kg or 0.0
     need = area.requirement
-    alt = ground.ground_m + need.height_agl_m + layer * LAYER_M
+    height = height_m(area, aircraft)
+    alt = ground.ground_m + height + layer * LAYER_M
     at_base = performance.budget(aircraft.airframe, payload_kg, base.alt_msl_m, area.weather)
     if not at_base.can_fly:
         raise _cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
     flyable = alt <= at_base.max_alt_msl_m
+    if flyable.any():
+        alt = _climbable(ground.xy_m, alt, flyable, aircraft, area)
     if not flyable.any():
         raise _cannot(
             aircraft,
@@ -193,8 +209,8 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
         if not (allowed & linked).any():
             raise _cannot(aircraft, f"has no radio link ({aircraft.radio.name}) to any base from any flight node")
         allowed &= linked
-    ways = _ways(area, ground, aircraft, alt, allowed, keep_m)
-    ways += _base_ways(area, base, points, allowed)
+    ways = _ways(area, ground, aircraft, alt, allowed, keep_m, at_base.max_alt_msl_m)
+    ways += _base_ways(area, base, points, allowed, height, at_base)
     reached = _reachable(ways, len(points), len(points))
     ways = [w for w in ways if reached[w[0]] and reached[w[1]]]
     if not any(ground.inward_m[i] <= need.depth_m for i in np.flatnonzero(reached[:-1])):
@@ -203,6 +219,18 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
             f"cannot reach the strip behind the border from {base.name}: height, zones or radio cut the way off",
         )
     return _build(area, aircraft, base, points, ground, ways, step_s)
+
+
+def _climbable(xy_m: FloatArray, alt_m: FloatArray, flyable: BoolArray, aircraft: Aircraft, area: Area) -> FloatArray:
+    """Raise nodes until neighbours differ by little more than the aircraft climbs on the way: time spent circling
+    upwards is worth less than the height. Nodes it cannot reach at all raise nobody."""
+    top = performance.budget(
+        aircraft.airframe, aircraft.camera.mass_kg or 0.0, float(alt_m[flyable].max()), area.weather
+    )
+    slope = CLIMB_LOSS * top.climb_mps / max(top.airspeed_mps, 1.0)
+    distance_m = np.hypot(*(xy_m[:, None, :] - xy_m[None, :, :]).transpose(2, 0, 1))
+    needed = np.where(flyable[None, :], alt_m[None, :] - slope * distance_m, -np.inf).max(axis=1)
+    return np.asarray(np.where(flyable, np.maximum(alt_m, needed), alt_m))
 
 
 def _cannot(aircraft: Aircraft, why: str) -> InfeasibleError:
@@ -237,17 +265,17 @@ _Way = tuple[int, int, float]  # from node, to node, altitude at which the way i
 
 
 def _ways(
-    area: Area, ground: Relief, aircraft: Aircraft, alt: FloatArray, allowed: BoolArray, keep_m: float
+    area: Area, ground: Relief, aircraft: Aircraft, alt: FloatArray, allowed: BoolArray, keep_m: float, ceiling_m: float
 ) -> list[_Way]:
     """Directed legs between allowed nodes that keep clear of ground, border, zones, and in radio reach all along."""
     need = area.requirement
     lift = alt - ground.ground_m
-    least_m = LEG_CLEARANCE_SHARE * need.height_agl_m + path.terrain_error_m(area.terrain)
+    least_m = LEG_CLEARANCE_SHARE * height_m(area, aircraft) + path.terrain_error_m(area.terrain)
     both = allowed[ground.legs[:, 0]] & allowed[ground.legs[:, 1]]
     straight_ok = ground.leg_straight_m + lift[ground.legs[:, 0]] >= least_m
     top = np.maximum(alt[ground.legs[:, 0]], alt[ground.legs[:, 1]])
-    level_ok = top - ground.leg_low_m >= least_m
-    picked = np.flatnonzero(both & (straight_ok | level_ok))
+    top = np.maximum(top, ground.leg_low_m + least_m)
+    picked = np.flatnonzero(both & (straight_ok | (top <= ceiling_m)))
     if len(picked) == 0:
         return []
     count = math.ceil(math.sqrt(2.0) * need.flight_cell_m / SAMPLE_M)
@@ -257,7 +285,7 @@ def _ways(
     samples = (ends_a[:, None] * (1.0 - share) + ends_b[:, None] * share).reshape(-1, 3)
     _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, samples[:, 0], samples[:, 1])
     good = (inward >= keep_m) & _outside_zones(area, samples[:, :2], samples[:, 2], keep_m)
-    whole = good.reshape(len(picked), -1).all(axis=1)
+    whole = np.asarray(good.reshape(len(picked), -1).all(axis=1), bool)
     if need.radio_required:  # links change slowly: the middle and the quarters of a leg stand for it
         some = (ends_a[:, None] * (1.0 - _QUARTERS) + ends_b[:, None] * _QUARTERS).reshape(-1, 3)
         whole &= _linked(area, some, aircraft).reshape(len(picked), -1).all(axis=1)
@@ -272,13 +300,17 @@ def _ways(
 _QUARTERS: Final = np.array([0.25, 0.5, 0.75])[None, :, None]
 
 
-def _base_ways(area: Area, base: Base, points_m: FloatArray, allowed: BoolArray) -> list[_Way]:
-    """Level legs between over the base and the nodes nearest to it."""
-    least_m = LEG_CLEARANCE_SHARE * area.requirement.height_agl_m + path.terrain_error_m(area.terrain)
-    order = np.argsort(np.hypot(points_m[:, 0] - base.x_m, points_m[:, 1] - base.y_m))
+def _base_ways(
+    area: Area, base: Base, points_m: FloatArray, allowed: BoolArray, height: float, air: performance.Budget
+) -> list[_Way]:
+    """Level legs between over the base and the nodes soonest reached from it."""
+    least_m = LEG_CLEARANCE_SHARE * height + path.terrain_error_m(area.terrain)
+    away_m = np.hypot(points_m[:, 0] - base.x_m, points_m[:, 1] - base.y_m)
+    climb_m = np.maximum(points_m[:, 2] - base.alt_msl_m, height)
+    order = np.argsort(away_m / air.airspeed_mps + climb_m / air.climb_mps)
     ways: list[_Way] = []
     for node in order[allowed[order]][: 4 * BASE_LINKS]:
-        level = float(max(points_m[node, 2], base.alt_msl_m + area.requirement.height_agl_m))
+        level = float(max(points_m[node, 2], base.alt_msl_m + height))
         leg = np.array([[base.x_m, base.y_m, level], [*points_m[node, :2], level]])
         if np.hypot(*(leg[1] - leg[0])[:2]) < 1.0 or path.clearance_m(area.terrain, leg, CORRIDOR_M)[0] >= least_m:
             ways += [(len(points_m), int(node), level), (int(node), len(points_m), level)]
@@ -316,7 +348,7 @@ def _build(
     if not top.can_fly:
         raise _cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
     low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
-    arcs: list[tuple[int, int, int, float, bool, FloatArray, FloatArray]] = []
+    arcs: list[tuple[int, int, int, float, FloatArray, FloatArray]] = []
     for a, b, level in ways:
         times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, top.climb_mps)
         if not math.isfinite(times[-1]):
@@ -331,14 +363,14 @@ def _build(
             times, vertices = np.append(times, steps * step_s), np.vstack([vertices, vertices[-1:]])
         climbed = float(np.maximum(np.diff(vertices[:, 2]), 0.0).sum())
         use = float(performance.consumption(top, steps * step_s, climbed)[1])
-        arcs.append((a, b, steps, use, a != n and b != n, times, vertices))
+        arcs.append((a, b, steps, use, times, vertices))
     hover = float(performance.consumption(top, step_s, 0.0)[1])
     for i in used:
-        arcs.append((i, i, 1, hover, True, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
+        arcs.append((i, i, 1, hover, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
     if not any(arc[0] == n for arc in arcs):
         raise _cannot(aircraft, "cannot leave its base against this wind")
     arcs.sort(key=lambda arc: (arc[0], arc[1]))
-    lengths = [len(arc[5]) for arc in arcs]
+    lengths = [len(arc[4]) for arc in arcs]
     return FlightNet(
         aircraft=aircraft,
         base=base,
@@ -351,10 +383,9 @@ def _build(
         arc_to=np.array([arc[1] for arc in arcs], np.int32),
         arc_steps=np.array([arc[2] for arc in arcs], np.int32),
         arc_use_s=np.array([arc[3] for arc in arcs]),
-        arc_seen=np.array([arc[4] for arc in arcs]),
         vertex_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-        vertex_t_s=np.concatenate([arc[5] for arc in arcs]),
-        vertex_m=np.concatenate([arc[6] for arc in arcs]),
+        vertex_t_s=np.concatenate([arc[4] for arc in arcs]),
+        vertex_m=np.concatenate([arc[5] for arc in arcs]),
         usable_s=top.endurance_s,
         power_w=top.hover_power_w if aircraft.airframe.kind == "multirotor" else top.cruise_power_w,
     )
@@ -405,18 +436,19 @@ class Sortie(Struct, frozen=True, kw_only=True):
     landing: int
 
 
-def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, turn: int) -> tuple[Sortie, ...]:
+def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, wait: int) -> tuple[Sortie, ...]:
     """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
 
     A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
-    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together.
+    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together. `wait`: steps
+    it leaves after, and is back before, others of its base, where it flies as long as the waves are.
     Raises InfeasibleError when no flight reaches the strip and returns.
     """
     out = fewest_steps(net, net.base_node)
     back = fewest_steps(net, net.base_node, backwards=True)
     over = np.flatnonzero(net.inward_m <= area.requirement.depth_m)
     transit = float(np.min(out[over] + back[over])) if len(over) else math.inf
-    longest = math.floor(net.usable_s / (net.step_s * _use_rate(net)) + 1e-9)
+    longest = math.floor((net.usable_s - _climb_out_s(net)) / (CLIMB_ALLOWANCE * net.step_s) + 1e-9)
     if transit + 2 > longest or not math.isfinite(transit):
         raise _cannot(
             net.aircraft,
@@ -438,6 +470,7 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, turn: int) -> 
     if best is None:
         raise _cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
     _, m, c = best
+    longest = min(longest, max(m * wave_steps - 2 * wait, math.ceil(transit) + 1))
     flights: list[Sortie] = []
     first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:
@@ -445,13 +478,26 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, turn: int) -> 
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
         flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
-    return tuple(flights)
+    first_leg, last_leg = int(out[out > 0].min()), int(back[back > 0].min())
+    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg) for flight in flights)
 
 
-def _use_rate(net: FlightNet) -> float:
-    """Endurance used by a second of flight: 1, but for climbs; taken from the worst tenth of the arcs."""
-    per_second = net.arc_use_s / (net.arc_steps * net.step_s)
-    return float(np.quantile(per_second[net.arc_seen], 0.75))
+def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
+    """A flight that can be over a node at every wave boundary: it starts, and lands, at one where the leg to or from the
+    base would straddle it."""
+    take_off, landing = flight.take_off, flight.landing
+    after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
+    if after < landing and after - take_off < first_leg:
+        take_off = after
+    if take_off < before and landing - before < last_leg:
+        landing = before
+    return Sortie(take_off=take_off, landing=landing)
+
+
+def _climb_out_s(net: FlightNet) -> float:
+    """Endurance that the climb from the base to the lattice takes beyond its time, on the dearest of the ways out."""
+    out = net.arc_from == net.base_node
+    return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
 
 
 def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
@@ -477,7 +523,9 @@ def stages(
             result.append(Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0))
             continue
         from_step, to_step = max(flight.take_off, begin), min(flight.landing, end)
-        share = (to_step - from_step) / (flight.landing - flight.take_off)
+        steps = to_step - from_step
+        spare_s = net.usable_s - _climb_out_s(net) - (flight.landing - flight.take_off) * net.step_s
+        cap_s = steps * net.step_s + spare_s * steps / (flight.landing - flight.take_off)
         result.append(
             Stage(
                 kind="fly",
@@ -485,7 +533,7 @@ def stages(
                 from_step=from_step - begin,
                 end=net.base_node if flight.landing <= end else hubs[wave + 1],
                 to_step=to_step - begin,
-                use_cap_s=net.usable_s * share,
+                use_cap_s=cap_s + (_climb_out_s(net) if flight.take_off >= begin else 0.0),
             )
         )
     return tuple(result)
@@ -499,6 +547,32 @@ def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list
         for w in range(1, waves)
         if f.take_off < w * wave_steps < f.landing
     ]
+
+
+def hubs(
+    net: FlightNet, flights: tuple[Sortie, ...], chainage_m: float, inward_m: float, wave_steps: int, waves: int
+) -> dict[int, int]:
+    """For every boundary in the air: the node nearest to the wanted place that fits between the hubs before and the
+    landing after. InfeasibleError when there is none."""
+    found: dict[int, int] = {}
+    out = fewest_steps(net, net.base_node)
+    back = fewest_steps(net, net.base_node, backwards=True)
+    away_m = np.append(np.hypot(net.chainage_m - chainage_m, net.inward_m - inward_m), np.inf)
+    for boundary, since, until in boundaries(flights, wave_steps, waves):
+        before = fewest_steps(net, found[boundary - 1]) if since > wave_steps else out
+        for spare in (4, 2, 0):  # steps left over, so that aircraft can keep out of each other's way
+            fits = (before <= min(since, wave_steps) - spare) & (back <= until - spare)
+            fits[net.base_node] = False
+            if fits.any():
+                break
+        else:
+            raise _cannot(
+                net.aircraft,
+                f"finds no place to be at the end of wave {boundary}: waves of {wave_steps * net.step_s / 60.0:.0f} min "
+                "are too short for its legs",
+            )
+        found[boundary] = int(np.argmin(np.where(fits, away_m, np.inf)))
+    return found
 
 
 def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: int, wave_start_s: float) -> Segment:

@@ -1,0 +1,325 @@
+"""From an area to a game, from a solved game to a `Strategy`, and from a `Strategy` back to a game.
+
+`setting` makes everything the search needs. `written` turns columns and probabilities into the plan that is flown and
+drawn from, with whole-number weights. `played` rebuilds the game from such a plan alone, on any lattice: the certificate
+is computed on what `played` returns for the weights as written, so it speaks of the plan that is flown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from kuntur.errors import ConfigError, InfeasibleError
+from kuntur.model.place import Area, CrosserClass
+from kuntur.model.plans import Certificate, Segment, Strategy, Wave
+from kuntur.model.plans import Column as WrittenColumn
+from kuntur.patrol import columns, crossers, exposure, sorties
+from kuntur.patrol.columns import Column, Crew
+from kuntur.patrol.exposure import Track, View
+from kuntur.patrol.game import Mixture
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int32]
+Progress = Callable[[float, str], None]
+
+WEIGHT_TOTAL: Final = 1_000_000
+LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped before the weights are rounded
+HUB_DEPTH_SHARE: Final = 0.4  # of the required depth behind the border, where hubs are wanted: tuned
+LAUNCH_GAP_S: Final = 150.0  # between take-offs, and landings, at one base: a slow climber is well above by then
+STATION_M: Final = 5000.0  # an aircraft this near to its usual hub is on station
+SPACING_M: Final = 800.0  # viewpoints along a leg while planning; the audit halves it
+
+
+class Setting(Struct, frozen=True, kw_only=True, eq=False):
+    """Everything the search needs, in the order of `area.fleet.aircraft`.
+
+    crews: stages of the whole watch. views: one per required class. lead, tail: waves before and after the promise.
+    """
+
+    area: Area
+    nets: list[sorties.FlightNet]
+    crews: list[Crew]
+    cuts: list[exposure.Pieces]
+    views: list[View]
+    waves: int
+    wave_steps: int
+    lead: int
+    tail: int
+
+
+def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
+    """Lattices, rotas, hubs and rates. Raises InfeasibleError, BorderError or ConfigError saying what binds."""
+    need = area.requirement
+    step_s = need.crosser_step_s
+    wave_steps, waves = round(need.wave_s / step_s), round(need.duration_s / need.wave_s)
+    if abs(wave_steps * step_s - need.wave_s) > 1e-6 or abs(waves * need.wave_s - need.duration_s) > 1e-6 or waves < 1:
+        raise ConfigError(
+            f"[requirement] wave_s {need.wave_s:g} must be a whole number of crosser_step_s {step_s:g}, and duration_s "
+            f"{need.duration_s:g} a whole number of waves.",
+            remedy="Change one of the three.",
+        )
+    required = [crosser for crosser in area.crossers if crosser.required]
+    if not required or not area.fleet.aircraft:
+        raise ConfigError(
+            "The area names no required crosser class or no aircraft.", remedy="Add a [[crosser]] and an [[aircraft]]."
+        )
+    progress(0.0, "flight lattice")
+    nets = flight_nets(area)
+    flights, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
+    cells = crossers.strip(area, need.crosser_cell_m)
+    graphs = [crossers.graph(area, cells, crosser, step_s) for crosser in required]
+    cuts = [exposure.cut(columns.tracks(net), step_s, SPACING_M) for net in nets]
+    views = [
+        exposure.view(
+            area,
+            list(area.fleet.aircraft),
+            graph,
+            cuts,
+            lambda f, w, i=i: progress((i + f) / len(graphs), w),  # type: ignore[misc]
+        )
+        for i, graph in enumerate(graphs)
+    ]
+    crews = [
+        columns.crew(net, sorties.stages(net, flown, hub, wave_steps, waves), cut, int(offset))
+        for net, flown, hub, cut, offset in zip(nets, flights, hubs, cuts, views[0].offsets, strict=False)
+    ]
+    return Setting(
+        area=area,
+        nets=nets,
+        crews=crews,
+        cuts=cuts,
+        views=views,
+        waves=waves,
+        wave_steps=wave_steps,
+        lead=lead,
+        tail=tail,
+    )
+
+
+def flight_nets(area: Area) -> list[sorties.FlightNet]:
+    """One lattice an aircraft, the lowest layer for the one that flies lowest."""
+    ground = sorties.relief(area)
+    order = sorted(range(len(area.fleet.aircraft)), key=lambda i: (sorties.height_m(area, area.fleet.aircraft[i]), i))
+    layer = {i: k for k, i in enumerate(order)}
+    return [
+        sorties.net(area, ground, aircraft, layer[i], area.requirement.crosser_step_s)
+        for i, aircraft in enumerate(area.fleet.aircraft)
+    ]
+
+
+def _rotas(
+    area: Area, nets: list[sorties.FlightNet], wave_steps: int, waves: int
+) -> tuple[list[tuple[sorties.Sortie, ...]], list[dict[int, int]], int, int]:
+    """Flights and hubs of every aircraft, and the waves before and after the promise.
+
+    Those that stay up share the border among them, in the order of their bases; others stay near theirs.
+    """
+    need = area.requirement
+    turns: dict[tuple[str, str], int] = {}
+    slots: dict[str, int] = {}
+    flights: list[tuple[sorties.Sortie, ...]] = [()] * len(nets)
+    for i in sorted(range(len(nets)), key=lambda i: sorties.height_m(area, nets[i].aircraft)):
+        net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
+        turn, slot = turns.get(kind, 0), slots.get(net.base.id, 0)
+        wait = slot * math.ceil(LAUNCH_GAP_S / net.step_s)
+        flights[i] = sorties.rota(area, net, wave_steps, waves, turn=turn, wait=wait)
+        turns[kind], slots[net.base.id] = turn + 1, slot + 1
+    staying = [
+        i for i, flown in enumerate(flights) if len(flown) == 1 and flown[0].landing - flown[0].take_off > wave_steps
+    ]
+    home = [_home_chainage_m(net) for net in nets]
+    staying.sort(key=lambda i: home[i])
+    length_m = max(float(net.chainage_m.max()) for net in nets)
+    places = {i: length_m * (k + 0.5) / len(staying) for k, i in enumerate(staying)}
+    depth_m = HUB_DEPTH_SHARE * need.depth_m
+
+    def hubs(i: int) -> dict[int, int]:
+        return sorties.hubs(nets[i], flights[i], places.get(i, home[i]), depth_m, wave_steps, waves)
+
+    lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
+    for i in range(len(nets)):  # who only makes short flights rests until they count
+        if i not in staying:
+            begin, end = lead * wave_steps, (waves - tail) * wave_steps
+            flights[i] = tuple(f for f in flights[i] if f.landing > begin and f.landing <= end)
+    return flights, [hubs(i) for i in range(len(nets))], lead, tail
+
+
+def _home_chainage_m(net: sorties.FlightNet) -> float:
+    nearest = int(np.argmin(np.hypot(net.node_m[:-1, 0] - net.base.x_m, net.node_m[:-1, 1] - net.base.y_m)))
+    return float(net.chainage_m[nearest])
+
+
+def _window(nets: list[sorties.FlightNet], hubs: list[dict[int, int]], waves: int) -> tuple[int, int]:
+    """Waves before every aircraft that stays up is at its station (near its usual hub), and after one has left it.
+
+    The wave that begins at the stations and ends on the way home still counts: what it sees is in the game.
+    """
+    lead, tail = 0, 0
+    for net, hub in zip(nets, hubs, strict=True):
+        places = list(hub.values())
+        usual = net.node_m[max(set(places), key=places.count), :2]
+        held = [w for w, node in hub.items() if np.hypot(*(net.node_m[node, :2] - usual)) <= STATION_M]
+        lead, tail = max(lead, min(held)), max(tail, waves - 1 - max(held))
+    return (lead, tail) if waves - lead - tail >= 1 else (0, 0)
+
+
+def written(
+    setting: Setting,
+    chosen: list[list[Column]],
+    sigma: list[FloatArray],
+    before: list[Column],
+    after: list[Column],
+    certificate: Certificate,
+) -> Strategy:
+    """The plan as it is flown and drawn from. chosen, sigma: the promised waves; before, after: one column a wave."""
+    area = setting.area
+    step_s = area.requirement.crosser_step_s
+    segments: list[Segment] = []
+    known: dict[tuple[int, int, bytes], int] = {}
+    waves = []
+    all_columns = [[c] for c in before] + chosen + [[c] for c in after]
+    all_sigma = [np.ones(1)] * len(before) + sigma + [np.ones(1)] * len(after)
+    for w, (options, shares) in enumerate(zip(all_columns, all_sigma, strict=True)):
+        weights = whole_weights(shares)
+        drawn = []
+        for option, weight in zip(options, weights, strict=True):
+            if weight == 0:
+                continue
+            ids = []
+            for k, member in enumerate(setting.crews):
+                key = (w, k, option.arcs[k].tobytes())
+                if key not in known:
+                    known[key] = len(segments)
+                    segments.append(
+                        sorties.segment(
+                            member.net,
+                            member.stages[w],
+                            option.arcs[k],
+                            number=len(segments),
+                            wave=w,
+                            wave_start_s=w * setting.wave_steps * step_s,
+                        )
+                    )
+                ids.append(known[key])
+            drawn.append(WrittenColumn(segment_ids=tuple(ids), weight=int(weight)))
+        start_s = w * setting.wave_steps * step_s
+        waves.append(Wave(start_s=start_s, end_s=start_s + setting.wave_steps * step_s, columns=tuple(drawn)))
+    return Strategy(
+        area_id=area.id,
+        watch_duration_s=area.requirement.duration_s,
+        weight_total=WEIGHT_TOTAL,
+        aircraft_ids=tuple(a.id for a in area.fleet.aircraft),
+        base_ids=tuple(a.base_id for a in area.fleet.aircraft),
+        segments=tuple(segments),
+        waves=tuple(waves),
+        certificate=certificate,
+        input_hashes=dict(area.input_hashes),
+        simulated=("sketched terrain",) if area.terrain.sketched else (),
+        frame_lat0_deg=area.frame.lat0_deg,
+        frame_lon0_deg=area.frame.lon0_deg,
+    )
+
+
+def whole_weights(sigma: FloatArray) -> IntArray:
+    """Whole numbers proportional to sigma that sum to WEIGHT_TOTAL; shares under LEAST_SHARE become 0."""
+    kept = np.where(sigma >= min(LEAST_SHARE, float(sigma.max())), sigma, 0.0)
+    exact = kept / kept.sum() * WEIGHT_TOTAL
+    weights = np.floor(exact).astype(np.int64)
+    largest = np.argsort(-(exact - weights), kind="stable")[: WEIGHT_TOTAL - int(weights.sum())]
+    weights[largest] += 1
+    return weights.astype(np.int32)
+
+
+def played(
+    area: Area,
+    strategy: Strategy,
+    crosser: CrosserClass,
+    *,
+    cell_m: float,
+    step_s: float,
+    spacing_m: float,
+    progress: Progress = lambda *_: None,
+) -> tuple[View, Mixture]:
+    """The game of a written plan on any lattice: its promised waves, against one class. step_s must divide the waves.
+
+    Rates are taken anew along the segments as written, viewpoints at most spacing_m apart.
+    """
+    until_s = strategy.watch_duration_s if strategy.certificate.until_s is None else strategy.certificate.until_s
+    promised = [
+        (w, wave)
+        for w, wave in enumerate(strategy.waves)
+        if wave.start_s >= strategy.certificate.from_s - 1e-6 and wave.end_s <= until_s + 1e-6
+    ]
+    steps = round((promised[0][1].end_s - promised[0][1].start_s) / step_s)
+    if abs(steps * step_s - (promised[0][1].end_s - promised[0][1].start_s)) > 1e-6:
+        raise ConfigError(
+            f"A step of {step_s:g} s does not divide the waves of the plan.", remedy="Choose another step."
+        )
+    inside = {w for w, _ in promised}
+    tracks: list[list[Track]] = [[] for _ in strategy.aircraft_ids]
+    place: dict[int, tuple[int, int]] = {}
+    for segment in strategy.segments:
+        if segment.wave in inside and len(segment.t_s) >= 2:
+            k = strategy.aircraft_ids.index(segment.aircraft_id)
+            start_s = strategy.waves[segment.wave].start_s
+            place[segment.id] = (len(tracks[k]), round((segment.t_s[0] - start_s) / step_s))
+            xyz = np.column_stack([segment.x_m, segment.y_m, segment.alt_msl_m])
+            tracks[k].append(Track(t_s=np.array(segment.t_s), xyz_m=xyz))
+    cuts = [exposure.cut(flown, step_s, spacing_m) for flown in tracks]
+    graph = crossers.graph(area, crossers.strip(area, cell_m), crosser, step_s)
+    aircraft = {a.id: a for a in area.fleet.aircraft}
+    view = exposure.view(area, [aircraft[i] for i in strategy.aircraft_ids], graph, cuts, progress)
+    plans, sigma = [], []
+    for _, wave in promised:
+        plan = np.full((len(wave.columns), len(strategy.aircraft_ids), steps), -1, np.int32)
+        for s, column in enumerate(wave.columns):
+            for k, segment_id in enumerate(column.segment_ids):
+                if segment_id in place:
+                    number, first = place[segment_id]
+                    begin, end = int(cuts[k].first[number]), int(cuts[k].first[number + 1])
+                    plan[s, k, first : first + end - begin] = view.offsets[k] + np.arange(begin, end)
+        plans.append(plan)
+        sigma.append(np.array([column.weight for column in wave.columns]) / strategy.weight_total)
+    return view, Mixture(plans=tuple(plans), sigma=tuple(sigma))
+
+
+def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:
+    """The same sensors before another class with the same target on the same cells; None if the cells differ."""
+    graph = crossers.graph(area, view.graph.cells, crosser, area.requirement.crosser_step_s)
+    if not np.array_equal(graph.index, view.graph.index):
+        return None
+    return exposure.with_graph(view, graph)
+
+
+def quiet_columns(setting: Setting, waves: range, rng: np.random.Generator) -> list[Column]:
+    """One column for each wave outside the promise: on the way to the stations or home, looking about on the way."""
+    found = []
+    for w in waves:
+        flows = [
+            columns.noise(view, setting.wave_steps, 0.5, rng)[:: max(1, setting.wave_steps // 2)]
+            for view in setting.views
+        ]
+        sparse = []
+        for view, flow in zip(setting.views, flows, strict=True):
+            field = np.zeros((setting.wave_steps, view.graph.count), np.float32)
+            field[:: max(1, setting.wave_steps // 2)] = flow
+            sparse.append(field)
+        made = columns.column(setting.crews, setting.views, w, sparse, rng, passes=1)
+        if made is None:
+            raise no_column(w)
+        found.append(made)
+    return found
+
+
+def no_column(wave: int) -> InfeasibleError:
+    return InfeasibleError(
+        f"No flyable column was found for wave {wave}: an aircraft cannot get from its hub to the next one in time or "
+        "within its endurance.",
+        remedy="Lengthen [requirement] wave_s, or move a base nearer to the border.",
+    )
