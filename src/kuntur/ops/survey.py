@@ -77,20 +77,23 @@ class Survey(Struct, frozen=True, kw_only=True):
 
 
 def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> Survey:
-    """Survey the corridor along the border with the area's fleet. Raises TerrainError where nothing can be flown over
-    it."""
+    """Survey the corridor along the border with the area's fleet, for the targets that the requirement is about.
+
+    Raises TerrainError where nothing can be flown over it.
+    """
     need = area.requirement
     lattice = grid.lattice(area.terrain, need.crosser_cell_m, maps.corridor_bounds(area, FOREIGN_MARGIN_M))
     corridor = _corridor(area, lattice)
     viewpoints_m = candidate_viewpoints(area)
     progress(0.05, f"{len(viewpoints_m)} viewpoints, {np.count_nonzero(corridor)} cells")
-    targets = tuple(dict.fromkeys(crosser.target for crosser in area.crossers))
+    targets = tuple(dict.fromkeys(crosser.target for crosser in area.crossers if crosser.required))
+    searched = {crosser.target for crosser in area.crossers}
     cameras = {aircraft.camera.id: aircraft.camera for aircraft in area.fleet.aircraft}
     rates = np.zeros((len(targets), len(viewpoints_m), lattice.rows, lattice.cols), np.float32)
     allowed = corridor & ~_touches(area, lattice, "no_look")
     for k, (t, camera) in enumerate((t, camera) for t in range(len(targets)) for camera in cameras.values()):
         progress(0.05 + 0.45 * k / (len(targets) * len(cameras)), f"{camera.name} for {targets[t]}")
-        search = detection.search_for(camera, targets, need.height_agl_m, area.weather)
+        search = detection.search_for(camera, searched, need.height_agl_m, area.weather)
         seen = viewshed.cell_rates(area.terrain, lattice, viewpoints_m, camera, search, targets[t], area.weather)
         np.maximum(rates[t], seen, out=rates[t])
     rates *= allowed
