@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -115,7 +116,7 @@ public:
         for (std::size_t i = 1; i < start_.size(); ++i) require(start_[i - 1] <= start_[i], "piece starts must not fall");
         for (std::size_t i = 0; i < cell_.size(); ++i) {
             require(cell_[i] >= 0 && cell_[i] < cells, "a piece sees a cell outside the graph");
-            require(factor_[i] >= 0.0F && factor_[i] <= 1.0F, "a survival factor outside 0..1");
+            require(factor_[i] > 0.0F && factor_[i] <= 1.0F, "a survival factor not above 0 or above 1");
         }
         pieces = {start_.data(), cell_.data(), factor_.data()};
         seen_start.assign(static_cast<std::size_t>(cells) + 1, 0);
@@ -123,12 +124,14 @@ public:
         for (std::size_t u = 0; u < static_cast<std::size_t>(cells); ++u) seen_start[u + 1] += seen_start[u];
         std::vector<std::int64_t> next(seen_start.begin(), seen_start.end() - 1);
         seen_piece.resize(cell_.size());
-        seen_factor.resize(cell_.size());
+        seen_share.resize(cell_.size());
+        seen_exposure.resize(cell_.size());
         for (std::int32_t p = 0; p < count(); ++p) {
             for (std::int64_t i = start_[static_cast<std::size_t>(p)]; i < start_[static_cast<std::size_t>(p) + 1]; ++i) {
                 const auto slot = static_cast<std::size_t>(next[static_cast<std::size_t>(cell_[static_cast<std::size_t>(i)])]++);
                 seen_piece[slot] = p;
-                seen_factor[slot] = factor_[static_cast<std::size_t>(i)];
+                seen_share[slot] = 1.0F - factor_[static_cast<std::size_t>(i)];
+                seen_exposure[slot] = -std::log(factor_[static_cast<std::size_t>(i)]);
             }
         }
     }
@@ -140,8 +143,8 @@ public:
 
     Pieces pieces;
     std::vector<std::int64_t> seen_start;  // (cells + 1): which pieces see a cell
-    std::vector<std::int32_t> seen_piece;
-    std::vector<float> seen_factor;
+    std::vector<std::int32_t> seen_piece;   // rising within a cell
+    std::vector<float> seen_share, seen_exposure;  // 1 - factor and -log factor there
 
 private:
     std::vector<std::int64_t> start_;

@@ -2,7 +2,6 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
 
-#include <cmath>
 #include <limits>
 #include <tuple>
 
@@ -24,23 +23,40 @@ Out<float> piece_worth(const HeldPieces& pieces, In<float, 2> flow, std::int32_t
     const auto width = static_cast<std::size_t>(last - first);
     auto worth = make_out<float>({steps, width});
     nb::gil_scoped_release free_interpreter;
-    std::vector<float> gain(pieces.seen_factor.size());
-    for (std::size_t i = 0; i < gain.size(); ++i) {
-        gain[i] = additive ? -std::log(pieces.seen_factor[i]) : 1.0F - pieces.seen_factor[i];
-    }
+    const std::vector<float>& gain = additive ? pieces.seen_exposure : pieces.seen_share;
     share(static_cast<int>(steps), threads, [&](int step) {
         float* row = worth.data() + static_cast<std::size_t>(step) * width;
         for (std::size_t u = 0; u < cells; ++u) {
             const float f = flow.data()[static_cast<std::size_t>(step) * cells + u];
             if (f == 0.0F) continue;
-            const auto from = static_cast<std::size_t>(pieces.seen_start[u]), to = static_cast<std::size_t>(pieces.seen_start[u + 1]);
-            for (std::size_t i = from; i < to; ++i) {
-                const std::int32_t p = pieces.seen_piece[i];
-                if (p >= first && p < last) row[p - first] += f * gain[i];
+            const auto begin = pieces.seen_piece.begin() + static_cast<std::ptrdiff_t>(pieces.seen_start[u]);
+            const auto end = pieces.seen_piece.begin() + static_cast<std::ptrdiff_t>(pieces.seen_start[u + 1]);
+            for (auto at = std::lower_bound(begin, end, first); at != end && *at < last; ++at) {
+                row[*at - first] += f * gain[static_cast<std::size_t>(at - pieces.seen_piece.begin())];
             }
         }
     });
     return worth;
+}
+
+// worth(t, own) = value where the own piece comes near one of another aircraft's path at step t. Boxes are (pieces, 5):
+// x, y, radius, lowest, highest altitude; path: per step the other's box or -1.
+void forbid(nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu> worth, In<double, 2> own, In<double, 2> other,
+            In<std::int32_t, 1> path, double apart_m, double apart_height_m, float value) {
+    const std::size_t steps = worth.shape(0), width = worth.shape(1);
+    require(own.shape(0) == width && own.shape(1) == 5 && other.shape(1) == 5 && path.size() == steps, "boxes do not fit");
+    for (std::size_t t = 0; t < steps; ++t) {
+        const std::int32_t piece = path.data()[t];
+        if (piece < 0) continue;
+        require(static_cast<std::size_t>(piece) < other.shape(0), "a path names a box that is not there");
+        const double* b = other.data() + static_cast<std::size_t>(piece) * 5;
+        for (std::size_t p = 0; p < width; ++p) {
+            const double* a = own.data() + p * 5;
+            if (a[3] >= b[4] + apart_height_m || a[4] <= b[3] - apart_height_m) continue;
+            const double dx = a[0] - b[0], dy = a[1] - b[1], reach = a[2] + b[2] + apart_m;
+            if (dx * dx + dy * dy < reach * reach) worth.data()[t * width + p] = value;
+        }
+    }
 }
 
 using Path = std::tuple<double, Out<std::int32_t>>;
@@ -111,6 +127,9 @@ void register_game_flight(nanobind::module_& m) {
     using namespace game;
     m.def("piece_worth", &piece_worth, "pieces"_a, "flow"_a, "first"_a, "last"_a, "additive"_a, "threads"_a,
           "Worth float32 (steps, last - first) of pieces against a flow float32 (steps, cells).");
+    m.def("forbid", &forbid, "worth"_a, "own"_a, "other"_a, "path"_a, "apart_m"_a, "apart_height_m"_a, "value"_a,
+          "Write value into worth float32 (steps, pieces) where a piece comes near another aircraft. Boxes float64\n"
+          "(pieces, 5): x, y, radius, lowest and highest altitude; path int32 (steps): box or -1.");
     m.def("best_path", &best_path, "arc_start"_a, "arc_to"_a, "arc_steps"_a, "arc_piece"_a, "arc_price"_a, "worth"_a,
           "start"_a, "from_step"_a, "end"_a, "to_step"_a,
           "Greatest worth and the arcs flown, int32; -inf and none when the end cannot be reached in time. start or end -1:\n"

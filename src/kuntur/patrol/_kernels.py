@@ -101,6 +101,19 @@ def piece_worth(seen: Any, flow: SingleArray, first: int, last: int, additive: b
     return result
 
 
+def forbid(
+    worth: SingleArray,
+    own: FloatArray,
+    other: FloatArray,
+    path: IntArray,
+    apart_m: float,
+    apart_height_m: float,
+    value: float,
+) -> None:
+    """Write value into worth (steps, pieces) where a piece comes near another aircraft's path; boxes (pieces, 5)."""
+    _core.forbid(worth, own, other, path, apart_m, apart_height_m, value)
+
+
 def best_path(
     arc_start: IntArray,
     arc_to: IntArray,

@@ -150,24 +150,18 @@ def column(
             if found is None:
                 return None
             arcs[k], plan[k] = found, plan_row(member, stage, found, steps)
-            seen = [_unseen(view, flow, plan[k]) for view, flow in zip(views, left, strict=True)]
-            now = [0.5 * a + 0.5 * b for a, b in zip(now, seen, strict=True)]
-        left = seen
+            unseen = [_unseen(view, flow, plan[k]) for view, flow in zip(views, left, strict=True)]
+            now = [np.float32(0.5) * (a + b) for a, b in zip(now, unseen, strict=True)]
+        left = unseen
     return Column(arcs=tuple(arcs), plan=plan)
 
 
 def _keep_apart(crews: list[Crew], plan: IntArray, k: int, worth: SingleArray) -> None:
     """Forbid the pieces of aircraft k that come near those already placed at the same time, at the same height."""
-    own = crews[k].boxes
     for other, row in zip(crews, plan, strict=True):
-        if other is crews[k]:
-            continue
-        for t, piece in enumerate(row):
-            if piece >= 0:
-                x_m, y_m, radius_m, low_m, high_m = other.boxes[piece - other.first]
-                near = np.hypot(own[:, 0] - x_m, own[:, 1] - y_m) < own[:, 2] + radius_m + APART_M
-                level = (own[:, 3] < high_m + APART_HEIGHT_M) & (own[:, 4] > low_m - APART_HEIGHT_M)
-                worth[t, near & level] = FORBIDDEN
+        if other is not crews[k]:
+            path = np.where(row >= 0, row - other.first, -1).astype(np.int32)
+            _kernels.forbid(worth, crews[k].boxes, other.boxes, path, APART_M, APART_HEIGHT_M, FORBIDDEN)
 
 
 def _unseen(view: View, flow: SingleArray, row: IntArray) -> SingleArray:
