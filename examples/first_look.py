@@ -38,4 +38,4 @@ for caveat in promise.caveats:
 # %% The plan is a mixture: in each wave one of these columns is drawn, by the weight it carries.
 for number, wave in enumerate(strategy.waves, 1):
     heaviest = max(column.weight for column in wave.columns) / strategy.weight_total
-    print(f"wave {number}: {len(wave.columns)} joint schedules, the likeliest with probability {heaviest:.2f}")
+    print(f"wave {number:2}: {len(wave.columns):2} to draw from, the likeliest with probability {heaviest:.2f}")

@@ -11,6 +11,8 @@ import pytest
 
 from kuntur.ops import survey
 
+pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole example: survey and plan at full size
+
 
 @pytest.fixture(scope="module")
 def shown(repository: Path) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def test_the_plan_carries_three_numbers_in_order(shown) -> None:
     promise = shown["promise"]
     assert 0.0 < promise.floor <= promise.attack + 1e-6
     assert promise.attack <= promise.ceiling + 1e-6 <= 1.0 + 2e-6
-    assert promise.leak <= promise.floor + 1e-6
+    assert promise.leak < promise.attack, "knowing the draw beforehand must help"
     assert promise.floor == min(promise.floor_planning, promise.floor_audit)
     assert set(promise.attackers) >= {"floor", "attack", "ceiling", "leak"}
     assert set(promise.class_floors) == {crosser.id for crosser in shown["area"].crossers}
