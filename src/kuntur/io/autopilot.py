@@ -115,6 +115,11 @@ class Autopilot:
         return self._armed
 
     @property
+    def t_ns(self) -> int:
+        """When the newest message was said."""
+        return self._t_ns
+
+    @property
     def item(self) -> int:
         """The wire item it flies."""
         return self._item

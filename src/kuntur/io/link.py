@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
-from typing import cast
 
 from kuntur.errors import BusyError, LinkError
 
 LOOPBACK = "127.0.0.1"
 RECEIVE_BUFFER_BYTES = 4 << 20  # at 200 times real time a second of silence of ours is 3 minutes of telemetry
+DATAGRAM_BYTES = 65_536
 CONNECT_S = 5.0
 
 Receive = Callable[[bytes], None]
@@ -32,37 +33,45 @@ def udp_socket(port: int = 0, host: str = LOOPBACK) -> socket.socket:
     return sock
 
 
-class UdpLink(asyncio.DatagramProtocol):
+class UdpLink:
     """Listens on one port and answers whoever spoke last: what ground stations do. Make it with `open`."""
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, sock: socket.socket) -> None:
         self.datagrams = True
         self._receive = receive
-        self._transport: asyncio.DatagramTransport | None = None
+        self._sock = sock
         self._peer: tuple[str, int] | None = None
+        self._open = True
 
     @classmethod
     async def open(cls, receive: Receive, sock: socket.socket) -> UdpLink:
         """Take over a socket that `udp_socket` bound."""
-        link = cls(receive)
-        await asyncio.get_running_loop().create_datagram_endpoint(lambda: link, sock=sock)
+        link = cls(receive, sock)
+        asyncio.get_running_loop().add_reader(sock, link._read)
         return link
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._peer = addr
-        self._receive(data)
+    def _read(self) -> None:
+        """Take everything that is there: asyncio's own transport takes one datagram a turn, and falls behind."""
+        while self._open:
+            try:
+                data, self._peer = self._sock.recvfrom(DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except ConnectionRefusedError:  # an earlier datagram of ours found nobody
+                continue
+            self._receive(data)
 
     def send(self, data: bytes) -> None:
-        """Send one datagram; lost when nobody was heard yet."""
-        if self._transport is not None and self._peer is not None:
-            self._transport.sendto(data, self._peer)
+        """Send one datagram; lost when nobody was heard yet, is there any more, or the buffer is full."""
+        if self._open and self._peer is not None:
+            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+                self._sock.sendto(data, self._peer)
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        if self._open:
+            self._open = False
+            asyncio.get_running_loop().remove_reader(self._sock)
+            self._sock.close()
 
 
 class TcpLink:

@@ -18,19 +18,51 @@ from kuntur.io.autopilot import Autopilot
 from kuntur.io.link import UdpLink, udp_socket
 from kuntur.model.place import Area
 from kuntur.sim.clock import SimClock
+from kuntur.units import NS_PER_S
 
 READY_S = 60.0  # a process imports numpy and pyproj; on two busy cores that takes seconds
 STOP_S = 5.0
+PACE_S = 0.1  # how often the pace is looked at, wall time
+BEHIND_S = 0.6  # wall seconds this program may be behind its aircraft: our choice, well above a batch of the watch
+SILENT_S = 2.0
+TELEMETRY_S = 2.5  # of its time: telemetry is never newer than its period of 1 s and a turn of both loops
 
 Progress = Callable[[float, str], None]
 
 
 class SimulatedFleet(Struct, frozen=True, kw_only=True):
-    """Running simulated aircraft: their clock, the link to each, and their processes, by aircraft id."""
+    """Running simulated aircraft: their clock, the link to each, and their processes, by aircraft id.
+
+    lags: who else says by how many wall seconds it is behind. While anybody is behind by more than BEHIND_S the
+    simulated clock stands still, here and in every process, so a busy machine flies slower and not later.
+    """
 
     clock: SimClock
     links: dict[str, Autopilot]
     processes: dict[str, asyncio.subprocess.Process]
+    lags: list[Callable[[], float]]
+
+    def behind_s(self) -> float:
+        """Wall seconds by which this program is behind its aircraft; those that have fallen silent do not count."""
+        now_ns, now_s = self.clock.now_ns(), time.monotonic()
+        heard = [link.t_ns for link in self.links.values() if now_s - link.heard_s < SILENT_S]
+        links = [((now_ns - t_ns) / NS_PER_S - TELEMETRY_S) / self.clock.speed for t_ns in heard]
+        return max([0.0, *links, *(lag() for lag in self.lags)])
+
+    async def keep_pace(self) -> None:
+        """Hold the clock while anybody is behind, until cancelled."""
+        while True:
+            began_s = time.monotonic()
+            await asyncio.sleep(PACE_S)
+            if self.behind_s() > BEHIND_S:
+                self.clock.hold(time.monotonic() - began_s)
+                self.tell_start()
+
+    def tell_start(self) -> None:
+        """Tell every process when the clock started."""
+        for process in self.processes.values():
+            if process.returncode is None:
+                _stdin(process).write(f"{self.clock.wall0_s!r}\n".encode())
 
 
 @asynccontextmanager
@@ -74,13 +106,18 @@ async def launch_simulated(
                 await _ready(aircraft_id, process, Path(folder) / f"{aircraft_id}.err")
                 progress(0.8 * done / len(processes), f"{aircraft_id} is on its pad")
             clock = SimClock(start_t_ns=start_t_ns, wall0_s=time.monotonic(), speed=speed)
+            fleet = SimulatedFleet(clock=clock, links=links, processes=processes, lags=[])
+            fleet.tell_start()
             for aircraft in area.fleet.aircraft:
-                _stdin(processes[aircraft.id]).write(f"{clock.wall0_s!r}\n".encode())
                 link = links[aircraft.id] = Autopilot(aircraft, area.terrain, now_ns=clock.now_ns, speed=speed)
                 udp = await UdpLink.open(link.receive, sockets[aircraft.id])
                 await link.connect(udp)
             progress(1.0, f"{len(links)} simulated aircraft answer")
-            yield SimulatedFleet(clock=clock, links=links, processes=processes)
+            pace = asyncio.create_task(fleet.keep_pace())
+            try:
+                yield fleet
+            finally:
+                pace.cancel()
         finally:
             for link in links.values():
                 link.close()

@@ -10,15 +10,22 @@ from msgspec import Struct
 from kuntur.units import NS_PER_S
 
 
-class SimClock(Struct, frozen=True, kw_only=True):
+class SimClock(Struct, kw_only=True):
     """UTC that started at `start_t_ns` when this machine's monotonic clock read `wall0_s`.
 
-    With speed 1 and the present as start it is the real clock, which is how real aircraft are flown.
+    With speed 1 and the present as start it is the real clock, which is how real aircraft are flown. A simulated one
+    can be held back (`hold`) when this machine cannot keep up; `held_s` is by how much it was, in wall seconds.
     """
 
     start_t_ns: int
     wall0_s: float
     speed: float = 1.0
+    held_s: float = 0.0
+
+    def hold(self, wall_s: float) -> None:
+        """Let simulated time stand still for `wall_s` from now on; the other processes must be told `wall0_s` anew."""
+        self.wall0_s += wall_s
+        self.held_s += wall_s
 
     def now_ns(self, wall_s: float | None = None) -> int:
         """Simulated UTC; of the reading `wall_s` of the monotonic clock when one is given."""

@@ -2,8 +2,8 @@
 
 It sends MAVLink 2 by UDP to the ground station at 127.0.0.1:PORT and, when asked to, the packets of its simulated
 camera to 127.0.0.1:KLV-PORT. The area is the file that `codecs.areas` writes. It ends on SIGTERM. With --lifeline it
-prints "ready", waits for a line with the monotonic time at which its clock starts, and ends when its standard input
-closes, so that no aircraft outlives the program that started it.
+prints "ready", waits for a line with the monotonic time at which its clock starts (later lines correct it), and ends
+when its standard input closes, so that no aircraft outlives the program that started it.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Vehicle:
         self._sock, self._outbox, self._klv_to = sock, outbox, (LOOPBACK, klv_port)
         self._splitter = mavlink.Splitter()
         self._next_look_s = 0.0
+        self._half_line = b""
         self.running = True
 
     def run(self, lifeline: int | None) -> None:
@@ -84,12 +85,20 @@ class Vehicle:
         while self.running:
             behind = self.clock.elapsed_s() - self.pilot.t_s > CHUNK_S
             ready, _, _ = select.select(waiting_for, [], [], 0.0 if behind else pause_s)
-            if lifeline is not None and lifeline in ready and not os.read(lifeline, 1024):
+            if lifeline is not None and lifeline in ready and not self._hear_start(lifeline):
                 return
             self._fly()
             if self._sock in ready:
                 self._listen()
             self._outbox.flush()
+
+    def _hear_start(self, lifeline: int) -> bool:
+        """Take the newest start of the clock that the lifeline tells; False when it is closed."""
+        heard = os.read(lifeline, 4096)
+        *lines, self._half_line = (self._half_line + heard).split(b"\n")
+        if lines:
+            self.clock.wall0_s = float(lines[-1])
+        return bool(heard)
 
     def _fly(self) -> None:
         """Catch up with the clock, by at most one chunk, stopping wherever the camera looks."""
