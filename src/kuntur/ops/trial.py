@@ -49,9 +49,9 @@ LABELS: Final[dict[Kind, str]] = {
     "uninformed": "knows the plan",
     "informed": "and is told each draw",
 }
-FIXED_WAYS: Final = 8  # ways searched for the uninformed crosser, unlike one another
+FIXED_WAYS: Final = 6  # ways searched for the uninformed crosser, unlike one another
 FIXED_WAYS_USED: Final = 3  # the strongest of them, of which each crosser takes one
-FIXED_EFFORT: Final = (30, 16)  # rounds and shifts a round of the search for hiding places, once for each way
+FIXED_EFFORT: Final = (24, 12)  # rounds and shifts a round of the search for hiding places, once for each way
 NIGHT_EFFORT: Final = (4, 6)  # the same for the informed crosser, in each wave of each night
 HASTE_SHARE: Final = 0.9  # a naive crosser is through in this share of the certified hours at the latest
 LOOKED_NIGHTS: Final = 100  # nights flown look by look as well

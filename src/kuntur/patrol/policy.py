@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft
@@ -103,6 +104,13 @@ class Policy:
         self._threads = threads
         self._options: dict[tuple[int, int], tuple[float, list[tuple[int, int]]]] = {}
         self._traces: dict[tuple[int, int, int, int], tuple[IntArray, int | None]] = {}
+        graph = view.graph
+        self._exposure = -np.log(view.factor.astype(np.float64))
+        self._arc_from = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
+        self._mid_start = np.concatenate([[0], np.cumsum(graph.arc_tau - 1)])  # as in the kernel: tau - 1 states an arc
+        between = graph.arc_to < graph.count
+        ends = (self._arc_from[between], graph.arc_to[between])
+        self._arcs = csr_array((graph.arc_tau[between].astype(float), ends), shape=(graph.count, graph.count))
 
     def route(self, columns: Sequence[int], rng: np.random.Generator) -> IntArray | None:
         """The cell in each step of the class's steps (all waves end to end), -1 before the start and after the goal.
@@ -129,15 +137,67 @@ class Policy:
         """The cell in each step from `first` to the wave's end, and the state there; None if through."""
         key = (wave, column, first, state)
         if key not in self._traces:
-            following, _, flow = self._follow(wave, column, first, state)
-            cells = np.where(flow.max(axis=1) > 0.0, flow.argmax(axis=1), -1).astype(np.int32)
-            self._traces[key] = (cells, int(following.argmax()) if following.any() else None)
+            self._traces[key] = self._followed(wave, column, first, state)
         return self._traces[key]
+
+    def _followed(self, wave: int, column: int, first: int, state: int) -> tuple[IntArray, int | None]:
+        graph, steps = self._view.graph, self._plans[wave].shape[2]
+        cells = np.full(steps - first, -1, np.int32)
+        if state < graph.count:
+            at, cell = first, state
+        else:  # on an arc: on to its end
+            arc = int(np.searchsorted(self._mid_start, state - graph.count, side="right")) - 1
+            left = state - graph.count - int(self._mid_start[arc]) + 1
+            at, cell = first + left, int(graph.arc_to[arc])
+            cells[:left] = self._arc_from[arc]
+            if at > steps:
+                return cells, state - (steps - first)
+            if cell == graph.count:
+                return cells, None
+        moves = self._reachable(wave, column, at, cell) if at < steps else None
+        while at < steps and moves is not None:
+            leave = moves.choose(at, cell)
+            if leave is None:
+                cells[at - first] = cell
+                at += 1
+                continue
+            then = at + int(graph.arc_tau[leave])
+            cells[at - first : then - first] = cell
+            if then > steps:
+                return cells, graph.count + int(self._mid_start[leave]) + then - steps - 1
+            at, cell = then, int(graph.arc_to[leave])
+            if cell == graph.count:
+                return cells, None
+        return cells, cell
+
+    def _reachable(self, wave: int, column: int, first: int, cell: int) -> _Moves:
+        """The game of the rest of one wave, on what can be reached from a cell by its end."""
+        graph, steps = self._view.graph, self._plans[wave].shape[2]
+        took = dijkstra(self._arcs, indices=cell, limit=steps - first)[: graph.count]
+        region = np.flatnonzero(np.isfinite(took))
+        place = np.full(graph.count, -1)
+        place[region] = np.arange(len(region))
+        exposure = np.zeros((steps - first, len(region)))
+        for row in self._plans[wave][column]:
+            for k, piece in enumerate(row[first:]):
+                if piece >= 0:
+                    part = slice(self._view.start[piece], self._view.start[piece + 1])
+                    at = place[self._view.cell[part]]
+                    exposure[k, at[at >= 0]] += self._exposure[part][at >= 0]
+        return _Moves(
+            graph,
+            self._mid_start,
+            region,
+            exposure,
+            first,
+            self._bound.value[wave + 1],
+            self._bound.mid[wave + 1],
+        )
 
     def _starts(self, wave: int, column: int) -> tuple[float, list[tuple[int, int]]]:
         """Share of equally good choices that is to stay outside for this wave, and the (step, cell) starts in it."""
         if (wave, column) not in self._options:
-            _, stay_prob, flow = self._follow(wave, column, 0, None)
+            stay_prob, flow = self._outside(wave, column)
             cells = self._view.graph.starts
             taken = flow[:, cells] > 0.0
             first = taken.argmax(axis=0)
@@ -145,23 +205,72 @@ class Policy:
             self._options[wave, column] = (stay_prob, options)
         return self._options[wave, column]
 
-    def _follow(self, wave: int, column: int, first: int, state: int | None) -> tuple[FloatArray, float, SingleArray]:
-        """From step `first` of a wave on, in `state` or still outside: next states, share outside, flow by step."""
-        outside = state is None
-        _, following, stay, flow = _kernels.forward_wave(
+    def _outside(self, wave: int, column: int) -> tuple[float, SingleArray]:
+        """Still outside when a wave begins: share that stays there, flow by step of the others."""
+        _, _, stay, flow = _kernels.forward_wave(
             self._view.arcs,
             self._view.seen,
-            np.ascontiguousarray(self._plans[wave][column : column + 1, :, first:]),
+            np.ascontiguousarray(self._plans[wave][column : column + 1]),
             np.ones(1),
             self._bound.value[wave + 1],
             self._bound.mid[wave + 1],
             self._bound.out[wave + 1],
-            np.array([] if outside else [state], np.int32),
-            np.ones(0 if outside else 1),
-            1.0 if outside else 0.0,
+            np.zeros(0, np.int32),
+            np.zeros(0),
+            1.0,
             0.0,
             len(self._plans) - 1 - wave,
             True,
             self._threads,
         )
-        return following, stay, flow
+        return stay, flow
+
+
+class _Moves:
+    """Best moves on a few cells through the rest of a wave, by the recursion of `game`, in double precision.
+
+    exposure: (steps left, cells of the region). The region holds all that can be reached from where `choose` begins.
+    """
+
+    def __init__(
+        self,
+        graph: CrosserGraph,
+        mid_start: NDArray[np.int64],
+        region: NDArray[np.intp],
+        exposure: FloatArray,
+        first: int,
+        value: SingleArray,
+        mid: SingleArray,
+    ) -> None:
+        steps, cells = exposure.shape
+        place = np.full(graph.count + 1, cells, np.intp)  # what lies outside the region cannot be reached in time
+        place[region] = np.arange(cells)
+        place[graph.count] = cells + 1
+        spans = [np.arange(graph.arc_start[u], graph.arc_start[u + 1]) for u in region]
+        arcs = np.concatenate(spans)
+        self._first, self._place, self._arcs = first, place, arcs
+        self._bounds = np.concatenate([[0], np.cumsum([len(span) for span in spans])])
+        here = np.repeat(np.arange(cells), np.diff(self._bounds))
+        to, tau = place[graph.arc_to[arcs]], graph.arc_tau[arcs]
+        passed = np.vstack([np.zeros(cells), np.cumsum(exposure, axis=0)])
+        then = np.arange(steps)[:, None] + tau
+        lost = np.exp(passed[:-1, here] - passed[np.minimum(then, steps), here])
+        late = mid[np.maximum(mid_start[arcs] + then - steps - 1, 0)]
+        best = np.zeros((steps + 1, cells + 2))
+        best[:, cells + 1] = 1.0
+        best[steps, :cells] = value[region]
+        self._stay = np.zeros((steps, cells))
+        self._go = np.zeros((steps, len(arcs)))
+        for t in range(steps - 1, -1, -1):
+            self._stay[t] = np.exp(-exposure[t]) * best[t + 1, :cells]
+            self._go[t] = lost[t] * np.where(then[t] <= steps, best[np.minimum(then[t], steps), to], late[t])
+            best[t, :cells] = np.maximum(self._stay[t], np.maximum.reduceat(self._go[t], self._bounds[:-1]))
+
+    def choose(self, at: int, cell: int) -> int | None:
+        """The arc to leave a cell by at a step; None to stay. To go wins a tie."""
+        u = self._place[cell]
+        row = self._go[at - self._first, self._bounds[u] : self._bounds[u + 1]]
+        best = int(row.argmax())
+        if row[best] < self._stay[at - self._first, u]:
+            return None
+        return int(self._arcs[self._bounds[u] + best])

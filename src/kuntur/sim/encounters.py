@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
@@ -30,8 +31,8 @@ from kuntur.visibility import detection, rays
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-_CURVATURE_PER_M = (1.0 - REFRACTION_COEFFICIENT) / (2.0 * EARTH_RADIUS_M)
-_GAP_S = 1e-6
+_CURVATURE_PER_M: Final = (1.0 - REFRACTION_COEFFICIENT) / (2.0 * EARTH_RADIUS_M)
+_GAP_S: Final = 1e-6
 
 
 class Flight(Struct, frozen=True, kw_only=True, eq=False):
@@ -135,7 +136,12 @@ def rates_each_hz(
 ) -> FloatArray:
     """The same for each flight alone: (flights, n)."""
     rate = np.zeros((len(flown), len(t_s)))
-    where = [_near(area, one, target, t_s, x_m, y_m) for one in flown]
+    if len(t_s) == 0:
+        return rate
+    extent = (float(x_m.min()), float(y_m.min()), float(x_m.max()), float(y_m.max()))
+    where = [
+        _near(area, one, target, t_s, x_m, y_m) if _may_meet(area, one, target, extent) else _NOWHERE for one in flown
+    ]
     number = np.repeat(np.arange(len(flown)), [len(index) for index, _ in where])
     index = np.concatenate([np.zeros(0, np.int64), *(index for index, _ in where)])
     eye = np.concatenate([np.zeros((0, 3)), *(eye for _, eye in where)])
@@ -220,12 +226,24 @@ def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosse
         x_m, y_m = np.interp(t_s, crosser.t_s, crosser.x_m), np.interp(t_s, crosser.t_s, crosser.y_m)
         near, eye = _near(area, one, crosser.target, t_s, x_m, y_m)
         points = _raised(area, crosser.target, x_m[near], y_m[near])
-        inside = _in_picture(one, seed + k, t_s[near], points - eye)
-        clear, slant_m, _ = _in_sight(area, eye[inside], points[inside])
-        seen = near[inside][clear]
-        found = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
+        clear, slant_m, _ = _in_sight(area, eye, points)
+        prob = detection.glimpse_prob(one.aircraft.camera, crosser.target, slant_m, area.weather)
+        likely = np.flatnonzero(clear)[prob > 0.0]
+        inside = _in_picture(one, seed + k, t_s[near[likely]], points[likely] - eye[likely])
+        seen, found = near[likely[inside]], prob[prob > 0.0][inside]
         miss *= float(np.prod(1.0 - found * crossing(area, x_m[seen], y_m[seen])))
     return miss
+
+
+def _may_meet(area: Area, one: Flight, target: detection.Target, extent_m: tuple[float, float, float, float]) -> bool:
+    """Whether a flight ever comes within range of an area (west, south, east, north)."""
+    reach_m = _reach_m(one.aircraft.camera, target, area.weather)
+    west, south, east, north = one.bounds_m
+    left, bottom, right, top = extent_m
+    return left < east + reach_m and right > west - reach_m and bottom < north + reach_m and top > south - reach_m
+
+
+_NOWHERE: Final[tuple[IntArray, FloatArray]] = (np.zeros(0, np.int64), np.zeros((0, 3)))
 
 
 def _near(
@@ -233,14 +251,9 @@ def _near(
 ) -> tuple[IntArray, FloatArray]:
     """Indices of the moments at which the aircraft is in the air and within range over the ground, and its places."""
     reach_m = _reach_m(one.aircraft.camera, target, area.weather)
-    west, south, east, north = one.bounds_m
-    around = (x_m > west - reach_m) & (x_m < east + reach_m) & (y_m > south - reach_m) & (y_m < north + reach_m)
-    index = np.flatnonzero(around)
-    if len(index) == 0:
-        return index, np.zeros((0, 3))
-    eye = one.at(t_s[index])
-    near = (eye[:, 0] - x_m[index]) ** 2 + (eye[:, 1] - y_m[index]) ** 2 <= reach_m**2
-    return index[near], eye[near]
+    eye = one.at(t_s)
+    near = np.flatnonzero((eye[:, 0] - x_m) ** 2 + (eye[:, 1] - y_m) ** 2 <= reach_m**2)
+    return near, eye[near]
 
 
 def _in_sight(area: Area, eye_m: FloatArray, points_m: FloatArray) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
@@ -288,5 +301,8 @@ def crossing(area: Area, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:
     counts = np.asarray((inward >= 0.0) & (inward <= area.requirement.depth_m))
     for zone in area.zones:
         if zone.kind == "no_look":
-            counts &= ~lines.inside(zone.xy_m, x_m, y_m)
+            low, high = zone.xy_m.min(axis=0), zone.xy_m.max(axis=0)
+            near = np.flatnonzero((x_m > low[0]) & (x_m < high[0]) & (y_m > low[1]) & (y_m < high[1]))
+            if len(near):
+                counts[near] &= ~lines.inside(zone.xy_m, x_m[near], y_m[near])
     return counts
