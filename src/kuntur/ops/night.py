@@ -92,7 +92,7 @@ class Night:
         self.area = area
         self.strategy: Strategy | None = strategy
         self.tasking: Tasking | None = None
-        self._plan = strategy
+        self.plan = strategy
         self._session = session
         self._clock = clock
         self._speed = speed
@@ -130,12 +130,12 @@ class Night:
         folder, session, clock = self._session.folder, self._session, self._clock
         start_t_ns = watch_start(self.area, after_t_ns=clock.now_ns())
         seed = secrets.token_bytes(32)
-        plan = {"strategy": draw.strategy_sha256(self._plan)}
+        plan = {"strategy": draw.strategy_sha256(self.plan)}
         detail = {"start_t_ns": start_t_ns}
         session.record_entry("commit_draw", self.area.id, plan, {"commitment": draw.commitment(seed)}, detail)
-        self.tasking = tasking = draw.draw(self._plan, seed, start_t_ns)
+        self.tasking = tasking = draw.draw(self.plan, seed, start_t_ns)
         self._ask_to_look(start_t_ns)
-        world = simulated_world(self.area, self._plan, start_t_ns, self._crossers, self._flown)
+        world = simulated_world(self.area, self.plan, start_t_ns, self._crossers, self._flown)
         save_world(world, folder / stored.WORLD)
         log = await self._fly_and_watch(tasking, world, progress)
         session.record_entry("reveal_draw", self.area.id, plan, detail={"seed": seed.hex()})
@@ -173,6 +173,7 @@ class Night:
             clock.follow(fleet.clock.now_ns)
             try:
                 running = self._begin(tasking, receiver, fleet.clock)
+                fleet.lags.append(lambda: running.lag_s)
                 async with asyncio.TaskGroup() as together:
                     watching = together.create_task(running.run())
                     log = await fly(
@@ -193,7 +194,7 @@ class Night:
         self._running = RunningWatch(
             Watch(
                 self.area,
-                self._plan,
+                self.plan,
                 tasking=tasking,
                 settings=settings_for(self._speed, across_max_m=self._session.policy.look_across_max_m),
                 watchable=self._watchable,
@@ -245,7 +246,7 @@ def prepare(
         survey_ops.write_survey(surveyed, area, folder / "survey")
         progress("survey", 1.0, f"{len(surveyed.viewpoints_m)} viewpoints")
         session.record_entry("plan", area.id, area.input_hashes)
-        strategy = plan_ops.plan(area, seconds=seconds, progress=lambda f, w: progress("plan", f, w))
+        strategy = plan_ops.plan(area, seconds=seconds, accept_best=True, progress=lambda f, w: progress("plan", f, w))
         plan_ops.save_plan(strategy, folder / stored.PLAN)
         strategy = plan_ops.load_plan(folder / stored.PLAN)  # what is flown is what the file says
         plan_ops.draw_plan(area, strategy, folder / "plan.png")
@@ -268,8 +269,19 @@ def headless(
     """One accelerated watch from the area's name to its account; returns what to tell the user."""
     with prepare(name, terrain, folder, speed=speed, seconds=seconds, progress=progress) as night:
         asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
-    report = stored.review_folder(night.area, folder, progress=progress)
-    return f"{report}\n{review_ops.verify_text(folder / 'record', folder / CHECKPOINT_COPY)}"
+    report = stored.review_folder(night.area, folder, replay=False, progress=progress)
+    verified = review_ops.verify_text(folder / "record", folder / CHECKPOINT_COPY)
+    return f"{promise(night.area, night.plan)}\n{verified}\n{report}"
+
+
+def promise(area: Area, strategy: Strategy) -> str:
+    """The three numbers in one line, and whether they meet what was asked for."""
+    proof, asked = strategy.certificate, area.requirement.detection_prob
+    meets = "meets" if proof.floor >= asked else "does NOT meet"
+    return (
+        f"Detection: floor {proof.floor:.2f}, strongest attack found {proof.attack:.2f}, ceiling {proof.ceiling:.2f}; "
+        f"this {meets} the {asked:.2f} asked for."
+    )
 
 
 def fly_watch(
