@@ -222,6 +222,29 @@ def test_an_aircraft_whose_energy_runs_short_is_called_home() -> None:
     assert "recall" in diary.actions(QUAD.id)
 
 
+def test_the_simulated_clock_waits_for_a_machine_that_is_behind() -> None:
+    async def run() -> None:
+        async with _fleet(speed=100.0) as fleet:
+            clock, link, lag = fleet.clock, fleet.links[QUAD.id], [9.0]
+
+            async def run_for(wall_s: float) -> tuple[float, float]:
+                before = clock.now_ns(), link.t_ns
+                await asyncio.sleep(wall_s)
+                return (clock.now_ns() - before[0]) / 1e9, (link.t_ns - before[1]) / 1e9
+
+            fleet.lags.append(lambda: lag[0])
+            await run_for(0.5)
+            ours_s, its_s = await run_for(0.6)
+            assert ours_s < 25.0 and its_s < 25.0  # not the 60 s it would have been
+            lag[0] = 0.0
+            await run_for(0.3)
+            ours_s, its_s = await run_for(0.6)
+            assert ours_s > 30.0 and its_s > 30.0
+            assert clock.held_s > 0.5
+
+    asyncio.run(run())
+
+
 def test_a_home_that_is_not_our_base_is_refused() -> None:
     moved = msgspec.structs.replace(AREA.bases[0], alt_msl_m=AREA.bases[0].alt_msl_m + 90.0)
     area = msgspec.structs.replace(AREA, bases=(moved, *AREA.bases[1:]))

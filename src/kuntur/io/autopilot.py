@@ -428,7 +428,7 @@ class Autopilot:
             except LinkError:
                 if time.monotonic() > until_s:
                     raise
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(max(1.0 / self._speed, HEARTBEAT_S))
         if self.wing:
             return
         try:

@@ -30,7 +30,8 @@ class SortieFlown(Struct, frozen=True, kw_only=True):
     """One sortie as flown. status: landed as planned, returned early, lost or not flown; `why` in words if not landed.
 
     t_s, x_m, y_m, alt_msl_m: the path told by the aircraft, local frame, seconds after the start of the watch.
-    cross_track: distance from the planned line, away from the base. time_error: flown minus planned arrival.
+    cross_track: distance from the planned line, away from the base; a wing that waits circles beside it. time_error:
+    flown minus planned arrival, without the one over the base at the end, where nobody waits for the clock.
     """
 
     sortie_id: str
@@ -51,9 +52,9 @@ class SortieFlown(Struct, frozen=True, kw_only=True):
     time_error_p95_s: float | None = None
     time_error_max_s: float | None = None
 
-    def against(self, sortie: Sortie, base_xy_m: tuple[float, float]) -> SortieFlown:
-        """The same with its errors against the plan filled in."""
-        errors_s = np.array([abs(a.flown_s - a.planned_s) for a in self.arrivals])
+    def against(self, sortie: Sortie, base_xy_m: tuple[float, float], last_seq: int) -> SortieFlown:
+        """The same with its errors against the plan filled in. last_seq: the wire item over the base at the end."""
+        errors_s = np.array([abs(a.flown_s - a.planned_s) for a in self.arrivals if a.seq != last_seq])
         xy = np.column_stack([self.x_m, self.y_m])
         away = np.hypot(*(xy - base_xy_m).T) > NEAR_BASE_M
         off_m = distance_to_line(np.column_stack([sortie.x_m, sortie.y_m]), xy[away])

@@ -157,7 +157,7 @@ async def _fly_sortie(
             inputs = {"mission": digest, "strategy": tasking.strategy_sha256}
             entry = session.record_entry("launch", aircraft.id, inputs, detail={"sortie": sortie.id}, permit=permit)
             await link.arm_and_launch(permit, entry)
-            flown = (await supervisor.until_down()).against(sortie, (base.x_m, base.y_m))
+            flown = (await supervisor.until_down()).against(sortie, (base.x_m, base.y_m), timed.arrivals[-1].seq)
     except (LinkError, RefusedError, InfeasibleError) as error:
         session.record_entry("not_flown", aircraft.id, detail={"sortie": sortie.id, "reason": str(error)})
         return _not_flown(sortie, str(error))
