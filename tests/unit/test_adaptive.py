@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from kuntur.geodesy import lines
 from kuntur.model.plans import Column, Wave
-from kuntur.patrol import _kernels, exposure, game, policy
+from kuntur.patrol import _kernels, exposure, game, policy, strategy
 from kuntur.sim import adaptive, encounters
 from kuntur.sim.world import SimulatedCrosser
 
@@ -167,17 +167,6 @@ def test_odds_are_the_mean_over_drawn_nights(board, ways, odds) -> None:
     assert (np.abs(np.mean(seen, axis=0) - odds.detection_prob(walkers)) <= 3.5 * error + 1e-3).all()
 
 
-def test_a_segment_that_begins_between_steps_counts_in_whole_steps_alone() -> None:
-    area = strategies.narrow_ridge()
-    ids = area.fleet.aircraft[0].id
-    late = strategies.segment(area, 0, ids, 0, (150.0, 1000.0), np.array([[1500.0, 0.0], [1500.0, 500.0]]))
-    wave = Wave(start_s=0.0, end_s=1200.0, columns=(Column(segment_ids=(0,), weight=1),))
-    part = adaptive._part(strategies.strategy(area, (wave,), (late,)), late, 120.0)
-    assert part.first == 2 and part.track is not None
-    assert part.track.t_s[0] == 240.0 and part.track.t_s[-1] == 960.0
-    assert part.track.xyz_m[0, 1] == pytest.approx(500.0 * 90.0 / 850.0)
-
-
 def test_nobody_is_seen_where_looking_is_forbidden(board) -> None:
     zone = places._square("village", "no_look", 1500.0, 0.0, 900.0)
     closed = adaptive.Board(replace(AREA, zones=(zone,)), STRATEGY, AREA.crossers[0], cell_m=240.0, step_s=120.0)
@@ -190,10 +179,10 @@ def test_only_the_certified_waves_are_played() -> None:
     """The first wave left out: as the whole game on a strategy that has the last two waves alone, a wave later."""
     late = replace(STRATEGY, certificate=replace(STRATEGY.certificate, from_s=1200.0))
     board = adaptive.Board(AREA, late, AREA.crossers[0], cell_m=240.0, step_s=120.0)
-    assert board.waves == slice(1, 3) and len(board.mixture.sigma) == 2
+    assert board.waves == range(1, 3) and len(board.mixture.sigma) == 2
     way = board.informed_way([0, 1, 2], np.random.default_rng(1))
     assert way is not None and way.arrive_s[0] >= 1200.0 and way.arrive_s[-1] <= 3600.0
     other = board.informed_way([3, 1, 2], np.random.default_rng(1))
     assert other is not None and np.array_equal(way.arrive_s, other.arrive_s)
     early = replace(STRATEGY, certificate=replace(STRATEGY.certificate, until_s=2400.0))
-    assert adaptive.certified_waves(early) == slice(0, 2)
+    assert strategy.promised(early) == range(2)

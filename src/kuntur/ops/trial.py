@@ -219,7 +219,7 @@ class _Parties:
     ) -> None:
         self._area, self._board, self._rng = area, board, rng
         self._waves_s = [(wave.start_s, wave.end_s) for wave in strategy.waves]
-        self._naive = _naive(area, board.crosser, strategy.waves[board.waves], rng, nights)
+        self._naive = _naive(area, board.crosser, strategy.waves[board.waves.start : board.waves.stop], rng, nights)
         odds = encounters.Odds(area, strategy)
         rounds, variants = FIXED_EFFORT
         ways = [

@@ -1,8 +1,8 @@
 """From an area to a game, from a solved game to a `Strategy`, and from a `Strategy` back to a game.
 
 `setting` makes everything the search needs. `written` turns columns and probabilities into the plan that is flown and
-drawn from, with whole-number weights. `played` rebuilds the game from such a plan alone, on any lattice: the certificate
-is computed on what `played` returns for the weights as written, so it speaks of the plan that is flown.
+drawn from, with whole-number weights. `played` rebuilds the game from such a plan alone, on any lattice: the
+certificate is computed on what `played` returns for the weights as written, so it speaks of the plan that is flown.
 """
 
 from __future__ import annotations
@@ -236,6 +236,17 @@ def whole_weights(sigma: FloatArray) -> IntArray:
     return weights.astype(np.int32)
 
 
+def promised(strategy: Strategy) -> range:
+    """Numbers of the waves that the certificate is about: those wholly between its from_s and until_s."""
+    until_s = strategy.watch_duration_s if strategy.certificate.until_s is None else strategy.certificate.until_s
+    inside = [
+        w
+        for w, wave in enumerate(strategy.waves)
+        if wave.start_s >= strategy.certificate.from_s - 1e-6 and wave.end_s <= until_s + 1e-6
+    ]
+    return range(inside[0], inside[-1] + 1)
+
+
 def played(
     area: Area,
     strategy: Strategy,
@@ -250,43 +261,44 @@ def played(
 
     Rates are taken anew along the segments as written, viewpoints at most spacing_m apart.
     """
-    until_s = strategy.watch_duration_s if strategy.certificate.until_s is None else strategy.certificate.until_s
-    promised = [
-        (w, wave)
-        for w, wave in enumerate(strategy.waves)
-        if wave.start_s >= strategy.certificate.from_s - 1e-6 and wave.end_s <= until_s + 1e-6
-    ]
-    steps = round((promised[0][1].end_s - promised[0][1].start_s) / step_s)
-    if abs(steps * step_s - (promised[0][1].end_s - promised[0][1].start_s)) > 1e-6:
+    cuts, mixture = flown(strategy, step_s=step_s, spacing_m=spacing_m)
+    graph = crossers.graph(area, crossers.strip(area, cell_m), crosser, step_s)
+    aircraft = {a.id: a for a in area.fleet.aircraft}
+    return exposure.view(area, [aircraft[i] for i in strategy.aircraft_ids], graph, cuts, progress), mixture
+
+
+def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[exposure.Pieces], Mixture]:
+    """The promised waves of a written plan in pieces of one step, for each aircraft, and the columns they make."""
+    waves = promised(strategy)
+    wave_s = strategy.waves[waves.start].end_s - strategy.waves[waves.start].start_s
+    steps = round(wave_s / step_s)
+    if abs(steps * step_s - wave_s) > 1e-6:
         raise ConfigError(
             f"A step of {step_s:g} s does not divide the waves of the plan.", remedy="Choose another step."
         )
-    inside = {w for w, _ in promised}
     tracks: list[list[Track]] = [[] for _ in strategy.aircraft_ids]
     place: dict[int, tuple[int, int]] = {}
     for segment in strategy.segments:
-        if segment.wave in inside and len(segment.t_s) >= 2:
+        if segment.wave in waves and len(segment.t_s) >= 2:
             k = strategy.aircraft_ids.index(segment.aircraft_id)
             start_s = strategy.waves[segment.wave].start_s
             place[segment.id] = (len(tracks[k]), round((segment.t_s[0] - start_s) / step_s))
             xyz = np.column_stack([segment.x_m, segment.y_m, segment.alt_msl_m])
             tracks[k].append(Track(t_s=np.array(segment.t_s), xyz_m=xyz))
-    cuts = [exposure.cut(flown, step_s, spacing_m) for flown in tracks]
-    graph = crossers.graph(area, crossers.strip(area, cell_m), crosser, step_s)
-    aircraft = {a.id: a for a in area.fleet.aircraft}
-    view = exposure.view(area, [aircraft[i] for i in strategy.aircraft_ids], graph, cuts, progress)
+    cuts = [exposure.cut(parts, step_s, spacing_m) for parts in tracks]
+    offsets = np.concatenate([[0], np.cumsum([int(cut.first[-1]) for cut in cuts])])
     plans, sigma = [], []
-    for _, wave in promised:
+    for wave in strategy.waves[waves.start : waves.stop]:
         plan = np.full((len(wave.columns), len(strategy.aircraft_ids), steps), -1, np.int32)
         for s, column in enumerate(wave.columns):
             for k, segment_id in enumerate(column.segment_ids):
                 if segment_id in place:
                     number, first = place[segment_id]
                     begin, end = int(cuts[k].first[number]), int(cuts[k].first[number + 1])
-                    plan[s, k, first : first + end - begin] = view.offsets[k] + np.arange(begin, end)
+                    plan[s, k, first : first + end - begin] = offsets[k] + np.arange(begin, end)
         plans.append(plan)
         sigma.append(np.array([column.weight for column in wave.columns]) / strategy.weight_total)
-    return view, Mixture(plans=tuple(plans), sigma=tuple(sigma))
+    return cuts, Mixture(plans=tuple(plans), sigma=tuple(sigma))
 
 
 def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from kuntur.geodesy import lines
 from kuntur.model.place import Area, CrosserClass
-from kuntur.model.plans import Segment, Strategy, Wave
-from kuntur.patrol import bounds, crossers, exposure, game, policy
+from kuntur.model.plans import Strategy
+from kuntur.patrol import bounds, crossers, game, policy, strategy
 from kuntur.sim import crossings
 from kuntur.sim.world import SimulatedCrosser
 
@@ -67,7 +67,7 @@ class Board:
     def __init__(
         self,
         area: Area,
-        strategy: Strategy,
+        planned: Strategy,
         crosser: CrosserClass,
         *,
         cell_m: float,
@@ -77,22 +77,12 @@ class Board:
         self.crosser = crosser
         self._area = area
         self._threads = threads
-        self.waves = certified_waves(strategy)
-        self._from_s = strategy.waves[self.waves.start].start_s
+        self.waves = strategy.promised(planned)
+        self._from_s = planned.waves[self.waves.start].start_s
         self.graph = crossers.graph(area, crossers.strip(area, cell_m), crosser, step_s)
-        fleet = [next(a for a in area.fleet.aircraft if a.id == i) for i in strategy.aircraft_ids]
-        cuts: list[exposure.Pieces] = []
-        rows: dict[int, tuple[int, _Part, int]] = {}
-        for k, aircraft in enumerate(fleet):
-            parts = {s.id: _part(strategy, s, step_s) for s in strategy.segments if s.aircraft_id == aircraft.id}
-            cut = exposure.cut([p.track for p in parts.values() if p.track is not None], step_s, VIEW_SPACING_M)
-            cuts.append(cut)
-            firsts = iter(cut.first)
-            for segment_id, part in parts.items():
-                rows[segment_id] = (k, part, int(next(firsts)) if part.track is not None else 0)
-        self.cuts = cuts
-        self.view = policy.expected_view(area, fleet, self.graph, cuts)
-        self.mixture = _mixture(strategy.waves[self.waves], rows, self.view, step_s)
+        self.cuts, self.mixture = strategy.flown(planned, step_s=step_s, spacing_m=VIEW_SPACING_M)
+        aircraft = {a.id: a for a in area.fleet.aircraft}
+        self.view = policy.expected_view(area, [aircraft[i] for i in planned.aircraft_ids], self.graph, self.cuts)
         self.bound = game.backward(self.view, self.mixture, threads=threads)
         self.policy = policy.Policy(self.view, self.mixture, self.bound, threads=threads)
 
@@ -109,7 +99,7 @@ class Board:
 
     def informed_way(self, columns: Sequence[int], rng: np.random.Generator) -> Way | None:
         """The best policy against these draws (all waves), each learnt as its wave begins; None if never through."""
-        route = self.policy.route(columns[self.waves], rng)
+        route = self.policy.route(columns[self.waves.start : self.waves.stop], rng)
         return None if route is None else self._way(_stays(route))
 
     def _way(self, stays: list[tuple[int, int, int]]) -> Way:
@@ -142,17 +132,6 @@ class Board:
         _, inward = lines.inward_offset(self._area.border.xy_m, self._area.border.ours, around[:, 0], around[:, 1])
         beyond = np.flatnonzero(inward >= self._area.requirement.depth_m)
         return np.asarray(around[beyond[0]] if len(beyond) else around[int(inward.argmax())])
-
-
-def certified_waves(strategy: Strategy) -> slice:
-    """The waves that lie wholly between the certificate's from_s and until_s."""
-    from_s, until_s = strategy.certificate.from_s, strategy.certificate.until_s
-    inside = [
-        k
-        for k, wave in enumerate(strategy.waves)
-        if wave.start_s >= from_s - 1e-6 and (until_s is None or wave.end_s <= until_s + 1e-6)
-    ]
-    return slice(inside[0], inside[-1] + 1)
 
 
 def hide(
@@ -199,50 +178,6 @@ def _shifted(way: Way, free: NDArray[np.intp], cell_m: float, rng: np.random.Gen
     if (np.hypot(*np.diff(xy_m, axis=0).T) > way.reach_m).any():
         return None
     return replace(way, xy_m=xy_m)
-
-
-class _Part(Struct, frozen=True, kw_only=True, eq=False):
-    """The whole steps of a wave that a segment is in the air: from step `first` of wave `wave` on; None if none."""
-
-    wave: int
-    first: int
-    track: exposure.Track | None
-
-
-def _part(strategy: Strategy, segment: Segment, step_s: float) -> _Part:
-    wave = strategy.waves[segment.wave]
-    t_s = np.array(segment.t_s)
-    if len(t_s) == 0:
-        return _Part(wave=segment.wave, first=0, track=None)
-    first = math.ceil((t_s[0] - wave.start_s) / step_s - 1e-6)
-    last = math.floor((t_s[-1] - wave.start_s) / step_s + 1e-6)
-    if last <= first:
-        return _Part(wave=segment.wave, first=0, track=None)
-    ends = wave.start_s + np.array([first, last]) * step_s
-    times = np.concatenate([ends[:1], t_s[(t_s > ends[0] + 1e-6) & (t_s < ends[1] - 1e-6)], ends[1:]])
-    axes = [np.interp(times, t_s, axis) for axis in (segment.x_m, segment.y_m, segment.alt_msl_m)]
-    track = exposure.Track(t_s=times, xyz_m=np.stack(axes, axis=-1))
-    return _Part(wave=segment.wave, first=first, track=track)
-
-
-def _mixture(
-    waves: Sequence[Wave], rows: dict[int, tuple[int, _Part, int]], view: exposure.View, step_s: float
-) -> game.Mixture:
-    """The plans of every column from the pieces that its segments fly."""
-    plans, sigma = [], []
-    for wave in waves:
-        steps = round((wave.end_s - wave.start_s) / step_s)
-        plan = np.full((len(wave.columns), len(view.offsets) - 1, steps), -1, np.int32)
-        for c, column in enumerate(wave.columns):
-            for segment_id in column.segment_ids:
-                k, part, piece = rows[segment_id]
-                if part.track is not None:
-                    count = round((part.track.t_s[-1] - part.track.t_s[0]) / step_s)
-                    plan[c, k, part.first : part.first + count] = view.offsets[k] + piece + np.arange(count)
-        weight = np.array([column.weight for column in wave.columns], float)
-        plans.append(plan)
-        sigma.append(weight / weight.sum())
-    return game.Mixture(plans=tuple(plans), sigma=tuple(sigma))
 
 
 def _stays(route: IntArray) -> list[tuple[int, int, int]]:
