@@ -350,7 +350,9 @@ def _build(
     low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
     arcs: list[tuple[int, int, int, float, FloatArray, FloatArray]] = []
     for a, b, level in ways:
-        times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, top.climb_mps)
+        highest = max(nodes[a][2], nodes[b][2], level if level == level else 0.0)
+        climb_mps = _budget(area, aircraft, math.ceil(highest / 100.0) * 100.0, top).climb_mps
+        times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, climb_mps)
         if not math.isfinite(times[-1]):
             continue
         steps = max(1, math.ceil(times[-1] / step_s - 1e-9))
@@ -389,6 +391,12 @@ def _build(
         usable_s=top.endurance_s,
         power_w=top.hover_power_w if aircraft.airframe.kind == "multirotor" else top.cruise_power_w,
     )
+
+
+def _budget(area: Area, aircraft: Aircraft, alt_msl_m: float, top: performance.Budget) -> performance.Budget:
+    """The budget at an altitude, or at the top where that is beyond it."""
+    there = performance.budget(aircraft.airframe, aircraft.camera.mass_kg or 0.0, alt_msl_m, area.weather)
+    return there if there.can_fly else top
 
 
 def _flown(
