@@ -63,6 +63,7 @@ def plan(
     began, seconds = time.monotonic(), seconds or area.requirement.solve_s
     rng = np.random.default_rng(seed)
     setting = strategy.setting(area, progress=lambda f, w: progress(0.2 * f, w))
+    strategy.require_window(setting)
     search = _searched(setting, rng, began, seconds, progress)
     certified = _certified(setting, search, rng, time.monotonic() - began, progress)
     require_sound(area, certified)
@@ -101,12 +102,6 @@ def _searched(
         if not wave:
             raise strategy.no_column(promised.start + w)
     search = columns.search(crews, setting.views, first, rng)
-    if not columns.crossable(search):
-        raise InfeasibleError(
-            f"Nobody can cross {setting.area.requirement.depth_m:.0f} m within the {len(promised)} waves in which the "
-            "aircraft are on station, so a plan would promise nothing.",
-            remedy="Lengthen [requirement] duration_s, lower depth_m, or move the bases nearer to the border.",
-        )
     start = time.monotonic()
     stop = max(start + 0.1 * seconds, began + seconds - max(PROOF_SHARE * (seconds - prepared), 0.7 * prepared))
     try:
@@ -146,9 +141,8 @@ def _certified(
     )
     audited = {}
     for i, v in enumerate(setting.views):
-        audited[v.graph.crosser.id] = audit(
-            area, drafted, v.graph.crosser, progress=lambda f, w, i=i: progress(0.76 + 0.22 * (i + f) / len(floors), w)
-        )
+        part = _part(progress, 0.76 + 0.22 * i / len(floors), 0.22 / len(floors))
+        audited[v.graph.crosser.id] = audit(area, drafted, v.graph.crosser, progress=part)
     class_floors = {name: min(floors[name], audited[name]) for name in floors}
     worst = min(class_floors, key=lambda name: class_floors[name])
     class_floors |= _optional_floors(setting, mixture)
@@ -165,6 +159,10 @@ def _certified(
         attackers=_attackers(weakest.graph.crosser, leak_error),
     )
     return replace(drafted, certificate=certificate)
+
+
+def _part(progress: Progress, begin: float, length: float) -> Progress:
+    return lambda f, w: progress(begin + length * f, w)
 
 
 def audit(area: Area, planned: Strategy, crosser: CrosserClass, *, progress: Progress = lambda *_: None) -> float:
@@ -234,10 +232,10 @@ def _blank(
 
 def _attackers(crosser: CrosserClass, leak_error: float) -> dict[str, str]:
     return {
-        "floor": f"{crosser.name}, fast, who knows the strategy, the terrain and the cameras and learns what is drawn for "
-        "each wave as it begins: the exact value of the segment game, so a proven lower bound in this model",
-        "attack": f"{crosser.name} who knows the strategy but sees no draw: the best of many fixed routes found; an upper "
-        "estimate of what that crosser can be held to, not a bound",
+        "floor": f"{crosser.name}, fast, who knows the strategy, the terrain and the cameras and learns what is "
+        "drawn for each wave as it begins: the exact value of the segment game, so a proven lower bound in this model",
+        "attack": f"{crosser.name} who knows the strategy but sees no draw: the best of many fixed routes found; an "
+        "upper estimate of what that crosser can be held to, not a bound",
         "ceiling": "no schedule of this fleet on this flight lattice is worth more against a certain mixture of routes "
         "(additive game): a proven upper bound in this model; the truth lies below it",
         "leak": f"{crosser.name} who knows the whole night's draw beforehand: the mean of sampled nights, each exact, "
@@ -248,16 +246,19 @@ def _attackers(crosser: CrosserClass, leak_error: float) -> dict[str, str]:
 def _caveats(setting: strategy.Setting, from_s: float, until_s: float) -> tuple[str, ...]:
     area = setting.area
     hours = f"{from_s / 3600.0:.2f} h to {until_s / 3600.0:.2f} h after the start of the watch"
+    fits, median_s = strategy.crossing_fit(setting)
     said = [
-        f"Holds for crossings that begin and end within {hours}: before, aircraft are on the way to their stations; after, "
-        "on the way home. A crosser already inside, or still inside at the end, is not counted.",
-        "Crossers move on a lattice of cells; a step is charged to the cell they leave, at the worst terrain cell in it. "
-        "A path that zigzags along the edge of two cells faster than a step is not covered; the audit on half the cell "
-        "and step measures how much that matters, it does not bound it.",
+        f"Holds for crossings that begin and end within {hours}: before, aircraft are on the way to their stations; "
+        "after, on the way home. A crosser already inside, or still inside at the end, is not counted. The fastest "
+        f"crossing takes {median_s / 60.0:.0f} min from the middle one of the border cells, and fits from {fits:.0%} "
+        "of them.",
+        "Crossers move on a lattice of cells; a step is charged to the cell they leave, at the worst terrain cell in "
+        "it. A path that zigzags along the edge of two cells faster than a step is not covered; the audit on half the "
+        "cell and step measures how much that matters, it does not bound it.",
         "Between viewpoints along a leg the view is not computed: the least of the neighbouring viewpoints counts.",
-        "Looks are independent given route and conditions; camouflage, weather and a tired operator that spoil all looks "
-        "alike are not in it. Detection rates are a model, never calibrated against real crossers.",
-        "Crossers appear at the border line between its two ends; the far side and ways round the ends are not modelled.",
+        "Looks are independent given route and conditions; camouflage, weather and a tired operator that spoil all "
+        "looks alike are not in it. Detection rates are a model, never calibrated against real crossers.",
+        "Crossers appear at the border line between its ends; the far side and ways round the ends are not modelled.",
         "The ceiling is about the same conservative rates as the floor, not about the best that cameras could do.",
     ]
     if area.terrain.sketched:

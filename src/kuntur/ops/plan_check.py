@@ -154,7 +154,7 @@ def _joins(planned: Strategy, k: int, base: Base) -> list[str]:
 
 
 def _energy(area: Area, planned: Strategy, k: int, aircraft: Aircraft) -> list[str]:
-    """Each flight's endurance by its own sum, with the dearest segment of every wave, against what the air leaves it."""
+    """Each flight's endurance by its own sum over the dearest segments, against what the air leaves it."""
     segments = {s.id: s for s in planned.segments}
     wrong: list[str] = []
     used_s, top_m, flying = 0.0, -math.inf, False

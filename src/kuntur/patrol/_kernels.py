@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuntur import _core
+import kuntur._core as _core
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]

@@ -130,7 +130,7 @@ def ceiling(
 ) -> float:
     """Upper bound of what any schedule of these aircraft on their lattices can be worth against this class.
 
-    routes: (n, steps * divisions) known routes to begin with. arc_pieces: per aircraft the first piece of each arc or -1.
+    routes: (n, steps * divisions) known routes to begin with. arc_pieces: per aircraft the first piece of each arc.
     Each round solves the restricted additive game for rho, bounds every aircraft's best schedule against it, and adds
     that schedule and the crosser's cheapest route. Every round's bound is valid; the least is returned.
     """

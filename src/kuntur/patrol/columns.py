@@ -291,10 +291,13 @@ def search(crews: list[Crew], views: list[View], columns: list[list[Column]], rn
     )
 
 
-def crossable(found: Search) -> bool:
-    """Whether some class can get through in time at all, seen or not."""
-    mixture = mixture_of([wave[:1] for wave in found.columns], [np.ones(1)] * len(found.columns))
-    return any(game.backward(view, mixture).out[0] > 0.0 for view in found.views)
+def refine(found: Search, views: list[View]) -> None:
+    """Go on with other views of the same pieces, from the best mixture so far; its floor is not known there yet."""
+    found.views = views
+    found.columns = [list(wave) for wave in found.best_columns]
+    found.logits = [np.log(np.maximum(sigma, 1e-6)) for sigma in found.best_sigma]
+    found.flow = []
+    found.best_floor = -1.0
 
 
 def step(found: Search, left: float) -> None:

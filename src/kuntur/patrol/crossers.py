@@ -23,6 +23,8 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 
 from kuntur.errors import BorderError
 from kuntur.geodesy import grid, lines
@@ -136,6 +138,20 @@ def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> C
         arc_tau=np.maximum(1, np.floor(time_s / fine_s * (1.0 - 1e-12))).astype(np.int32),
         starts=index[inside & touched],
     )
+
+
+def fastest_s(graph: CrosserGraph) -> FloatArray:
+    """Least time in seconds from each start cell to the goal, (starts,); inf where there is no way."""
+    source = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
+    # Several arcs lead from a cell to the one goal, and csr_array adds them up: keep the shortest.
+    order = np.lexsort((graph.arc_tau, source, graph.arc_to))
+    pairs = np.stack([graph.arc_to[order], source[order]])
+    first = np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))
+    kept = order[first]
+    shape = (graph.count + 1, graph.count + 1)
+    reverse = csr_array((graph.arc_tau[kept].astype(float), (graph.arc_to[kept], source[kept])), shape=shape)
+    steps = dijkstra(reverse, indices=graph.count)
+    return np.asarray(steps[graph.starts] * graph.step_s)
 
 
 def _offsets(area: Area, cells: Lattice) -> tuple[FloatArray, FloatArray]:

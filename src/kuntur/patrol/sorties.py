@@ -50,9 +50,9 @@ BASE_LINKS: Final = 6  # nodes nearest to a base that it is joined to
 class Relief(Struct, frozen=True, kw_only=True, eq=False):
     """The flight lattice before any aircraft: node xy, lowest safe node altitude, and neighbour legs.
 
-    xy_m (n, 2), ground_m (n,) highest ground within CIRCLE_M, legs (m, 2) node numbers, leg_low_m (m,): the lowest altitude
-    over the whole leg's corridor that is clear; leg_straight_m (m,): clearance of the straight line between nodes at
-    height_agl_m above their ground.
+    xy_m (n, 2), ground_m (n,) highest ground within CIRCLE_M, legs (m, 2) node numbers, leg_low_m (m,): the lowest
+    altitude that is clear over the whole leg's corridor; leg_straight_m (m,): clearance of the straight line between
+    the nodes' ground_m.
     """
 
     xy_m: FloatArray
@@ -491,8 +491,8 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, 
 
 
 def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
-    """A flight that can be over a node at every wave boundary: it starts, and lands, at one where the leg to or from the
-    base would straddle it."""
+    """A flight that can be over a node at every wave boundary: it starts, or lands, at one where the leg to or from
+    the base would straddle it."""
     take_off, landing = flight.take_off, flight.landing
     after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
     if after < landing and after - take_off < first_leg:
@@ -558,15 +558,21 @@ def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list
 
 
 def hubs(
-    net: FlightNet, flights: tuple[Sortie, ...], chainage_m: float, inward_m: float, wave_steps: int, waves: int
+    net: FlightNet,
+    flights: tuple[Sortie, ...],
+    chainage_m: tuple[float, ...],
+    inward_m: float,
+    wave_steps: int,
+    waves: int,
 ) -> dict[int, int]:
     """For every boundary in the air: the node nearest to the wanted place that fits between the hubs before and the
-    landing after. InfeasibleError when there is none."""
+    landing after. chainage_m: the places wanted in turn. InfeasibleError when there is none."""
     found: dict[int, int] = {}
     out = fewest_steps(net, net.base_node)
     back = fewest_steps(net, net.base_node, backwards=True)
-    away_m = np.append(np.hypot(net.chainage_m - chainage_m, net.inward_m - inward_m), np.inf)
     for boundary, since, until in boundaries(flights, wave_steps, waves):
+        wanted_m = chainage_m[boundary % len(chainage_m)]
+        away_m = np.append(np.hypot(net.chainage_m - wanted_m, net.inward_m - inward_m), np.inf)
         before = fewest_steps(net, found[boundary - 1]) if since > wave_steps else out
         for spare in (4, 2, 0):  # steps left over, so that aircraft can keep out of each other's way
             fits = (before <= min(since, wave_steps) - spare) & (back <= until - spare)
@@ -576,8 +582,9 @@ def hubs(
         else:
             raise _cannot(
                 net.aircraft,
-                f"finds no place to be at the end of wave {boundary}: waves of {wave_steps * net.step_s / 60.0:.0f} min "
-                "are too short for its legs",
+                f"finds no place to be at the end of wave {boundary}: [requirement] wave_s "
+                f"{wave_steps * net.step_s:.0f} s is too short for its legs on the lattice (the shortest way out "
+                f"of its base takes {out[out > 0].min() * net.step_s:.0f} s, most of it climbing)",
             )
         found[boundary] = int(np.argmin(np.where(fits, away_m, np.inf)))
     return found

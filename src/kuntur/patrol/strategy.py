@@ -30,6 +30,8 @@ Progress = Callable[[float, str], None]
 
 WEIGHT_TOTAL: Final = 1_000_000
 LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped before the weights are rounded
+LEAST_WINDOW: Final = 2.0  # times the median fastest crossing; in less, starting early or late is a way out
+HUB_SHARES: Final = (0.25, 0.75)  # of its stretch of the border: where an aircraft that stays up is, turn about: tuned
 HUB_DEPTH_SHARE: Final = 0.4  # of the required depth behind the border, where hubs are wanted: tuned
 LAUNCH_GAP_S: Final = 150.0  # between take-offs, and landings, at one base: a slow climber is well above by then
 STATION_M: Final = 5000.0  # an aircraft this near to its usual hub is on station
@@ -102,6 +104,33 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
     )
 
 
+def crossing_fit(setting: Setting) -> tuple[float, float]:
+    """Share of the border cells from which the fastest crossing fits into the promised window, and the median of the
+    fastest crossings in seconds; the slower class decides."""
+    window_s = (setting.waves - setting.lead - setting.tail) * setting.area.requirement.wave_s
+    fits, median_s = 1.0, 0.0
+    for view in setting.views:
+        fastest = crossers.fastest_s(view.graph)
+        fits = min(fits, float((fastest <= window_s).mean()))
+        median_s = max(median_s, float(np.median(fastest)))
+    return fits, median_s
+
+
+def require_window(setting: Setting) -> None:
+    """Refuse a watch too short to promise anything: a window below LEAST_WINDOW times the median fastest crossing."""
+    need = setting.area.requirement
+    window_s = (setting.waves - setting.lead - setting.tail) * need.wave_s
+    fits, median_s = crossing_fit(setting)
+    if window_s < LEAST_WINDOW * median_s:
+        raise InfeasibleError(
+            f"The watch is too short for its depth: the aircraft are on station for {window_s / 60.0:.0f} min, the "
+            f"fastest crossing of {need.depth_m:.0f} m takes {median_s / 60.0:.0f} min from the middle one of the "
+            f"border cells (it fits at all from {fits:.0%}): too many begin or end outside what would be promised.",
+            remedy=f"Lengthen [requirement] duration_s by {LEAST_WINDOW * median_s - window_s:.0f} s or more, or lower "
+            "depth_m.",
+        )
+
+
 def flight_nets(area: Area) -> list[sorties.FlightNet]:
     """One lattice an aircraft, the lowest layer for the one that flies lowest."""
     ground = sorties.relief(area)
@@ -136,11 +165,11 @@ def _rotas(
     home = [_home_chainage_m(net) for net in nets]
     staying.sort(key=lambda i: home[i])
     length_m = max(float(net.chainage_m.max()) for net in nets)
-    places = {i: length_m * (k + 0.5) / len(staying) for k, i in enumerate(staying)}
+    places = {i: tuple(length_m * (k + share) / len(staying) for share in HUB_SHARES) for k, i in enumerate(staying)}
     depth_m = HUB_DEPTH_SHARE * need.depth_m
 
     def hubs(i: int) -> dict[int, int]:
-        return sorties.hubs(nets[i], flights[i], places.get(i, home[i]), depth_m, wave_steps, waves)
+        return sorties.hubs(nets[i], flights[i], places.get(i, (home[i],)), depth_m, wave_steps, waves)
 
     lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
     for i in range(len(nets)):  # who only makes short flights rests until they count
@@ -163,8 +192,12 @@ def _window(nets: list[sorties.FlightNet], hubs: list[dict[int, int]], waves: in
     lead, tail = 0, 0
     for net, hub in zip(nets, hubs, strict=True):
         places = list(hub.values())
-        usual = net.node_m[max(set(places), key=places.count), :2]
-        held = [w for w, node in hub.items() if np.hypot(*(net.node_m[node, :2] - usual)) <= STATION_M]
+        usual = {node for node in places if places.count(node) > 1} or set(places)
+        held = [
+            w
+            for w, node in hub.items()
+            if min(np.hypot(*(net.node_m[node, :2] - net.node_m[other, :2])) for other in usual) <= STATION_M
+        ]
         lead, tail = max(lead, min(held)), max(tail, waves - 1 - max(held))
     return (lead, tail) if waves - lead - tail >= 1 else (0, 0)
 
@@ -233,7 +266,7 @@ def whole_weights(sigma: FloatArray) -> IntArray:
     weights = np.floor(exact).astype(np.int64)
     largest = np.argsort(-(exact - weights), kind="stable")[: WEIGHT_TOTAL - int(weights.sum())]
     weights[largest] += 1
-    return weights.astype(np.int32)
+    return np.asarray(weights, np.int32)
 
 
 def promised(strategy: Strategy) -> range:
