@@ -256,7 +256,7 @@ def demo(
     terrain: TerrainOption = None,
     port: Annotated[int, typer.Option(help="Port of the map page.")] = 8642,
     speed: Annotated[
-        float | None, typer.Option(help="Speed of the simulated watch (default 20; headless 200).")
+        float | None, typer.Option(help="Speed of the simulated watch (default 20; headless 300).")
     ] = None,
 ) -> None:
     """The whole chain on simulated aircraft: survey, plan, fly, watch, review."""
@@ -265,7 +265,7 @@ def demo(
 
     if headless:
         with stage_bar() as progress:
-            summary = night.headless(area, terrain or [], folder, speed=speed or 200.0, progress=progress)
+            summary = night.headless(area, terrain or [], folder, speed=speed or 300.0, progress=progress)
         say(summary)
         return
     server.check_page()

@@ -54,7 +54,7 @@ def test_the_embedded_area_says_that_it_is_sketched(tambo_quemado: Area, tmp_pat
     assert rows["border inside"] == "40.00 km, Bolivia on the right"
     assert "4199 m, density altitude 4199 m" in rows["base sajama"]
     assert any("SKETCHED" in note for note in result.notes)
-    assert len(result.aircraft) == 4
+    assert len(result.aircraft) == len(tambo_quemado.fleet.aircraft) == 6
     area_ops.require_flyable(tambo_quemado)
 
 

@@ -168,6 +168,7 @@ class Night:
             klv_port=(receiver := await KlvReceiver.open(clock.now_ns)).port,
             world=folder / stored.WORLD,
             seed=world.seed,
+            progress=lambda _fraction, words: progress(0.0, words),
         )
         async with receiver, launching as fleet:
             clock.follow(fleet.clock.now_ns)
