@@ -291,15 +291,6 @@ def search(crews: list[Crew], views: list[View], columns: list[list[Column]], rn
     )
 
 
-def refine(found: Search, views: list[View]) -> None:
-    """Go on with other views of the same pieces, from the best mixture so far; its floor is not known there yet."""
-    found.views = views
-    found.columns = [list(wave) for wave in found.best_columns]
-    found.logits = [np.log(np.maximum(sigma, 1e-6)) for sigma in found.best_sigma]
-    found.flow = []
-    found.best_floor = -1.0
-
-
 def step(found: Search, left: float) -> None:
     """One round. left: share of the solving time that is left, 1 at first; steps and temperature fall with it."""
     sigma = [sigma_of(logits) for logits in found.logits]

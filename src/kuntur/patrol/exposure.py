@@ -16,12 +16,10 @@ import numpy as np
 import shapely
 from msgspec import Struct
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from kuntur.geodesy import grid
 from kuntur.model.assets import Aircraft
-from kuntur.model.place import Area, Lattice
-from kuntur.patrol import _kernels, crossers
+from kuntur.model.place import Area
+from kuntur.patrol import _kernels
 from kuntur.patrol.crossers import CrosserGraph
 from kuntur.visibility import detection, viewshed
 
@@ -216,47 +214,4 @@ def with_graph(view: View, graph: CrosserGraph) -> View:
         start=view.start,
         cell=view.cell,
         factor=factor,
-    )
-
-
-def coarser(area: Area, fine: View, times: int) -> View:
-    """The same pieces before the same class on cells `times` as wide: the mean exposure of the fine cells in each.
-
-    For searching only: a mean bounds nothing.
-    """
-    graph = fine.graph
-    cells = grid.lattice(area.terrain, graph.cells.cell_m * times, _bounds(graph.cells))
-    wide = crossers.graph(area, cells, graph.crosser, graph.step_s * graph.divisions)
-    row = np.floor((cells.north_m - graph.y_m) / cells.cell_m).astype(int)
-    col = np.floor((graph.x_m - cells.west_m) / cells.cell_m).astype(int)
-    inside = (row >= 0) & (row < cells.rows) & (col >= 0) & (col < cells.cols)
-    to = np.full(graph.count, -1)
-    to[inside] = wide.index[row[inside], col[inside]]
-    known = np.flatnonzero(to >= 0)
-    share = 1.0 / np.maximum(np.bincount(to[known], minlength=wide.count), 1)[to[known]]
-    merge = csr_array((share, (known, to[known])), shape=(graph.count, wide.count))
-    seen = csr_array(
-        (-np.log(fine.factor.astype(np.float64)), fine.cell, fine.start), shape=(len(fine.start) - 1, graph.count)
-    )
-    merged = (seen @ merge).tocsr()
-    merged.sort_indices()
-    start, cell = merged.indptr.astype(np.int64), merged.indices.astype(np.int32)
-    factor = factors(merged.data * (wide.step_s / graph.step_s), 1.0)
-    return View(
-        graph=wide,
-        arcs=_kernels.arcs(wide.arc_start, wide.arc_to, wide.arc_tau, wide.starts),
-        seen=_kernels.pieces(start, cell, factor, wide.count),
-        offsets=fine.offsets,
-        start=start,
-        cell=cell,
-        factor=factor,
-    )
-
-
-def _bounds(cells: Lattice) -> tuple[float, float, float, float]:
-    return (
-        cells.west_m,
-        cells.north_m - cells.rows * cells.cell_m,
-        cells.west_m + cells.cols * cells.cell_m,
-        cells.north_m,
     )
