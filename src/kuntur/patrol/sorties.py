@@ -69,7 +69,7 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
 
     node_m (n + 1, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
     start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. usable_s: endurance after the
-    reserve.
+    reserve. climb_mps: at its highest node.
     """
 
     aircraft: Aircraft
@@ -87,6 +87,7 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     vertex_t_s: FloatArray
     vertex_m: FloatArray
     usable_s: float
+    climb_mps: float
     power_w: float | None
 
     @property
@@ -389,6 +390,7 @@ def _build(
         vertex_t_s=np.concatenate([arc[4] for arc in arcs]),
         vertex_m=np.concatenate([arc[5] for arc in arcs]),
         usable_s=top.endurance_s,
+        climb_mps=top.climb_mps,
         power_w=top.hover_power_w if aircraft.airframe.kind == "multirotor" else top.cruise_power_w,
     )
 
@@ -426,11 +428,15 @@ def _flown(
 def fewest_steps(net: FlightNet, start: int, *, backwards: bool = False) -> FloatArray:
     """Steps from `start` to every node (from every node to `start` when backwards); inf where there is no way."""
     tail, head = (net.arc_to, net.arc_from) if backwards else (net.arc_from, net.arc_to)
-    least = np.full(len(net.node_m), np.inf)
+    return _least(tail, head, net.arc_steps.astype(float), start, len(net.node_m))
+
+
+def _least(tail: IntArray, head: IntArray, cost: FloatArray, start: int, count: int) -> FloatArray:
+    least = np.full(count, np.inf)
     least[start] = 0.0
-    for _ in range(len(net.node_m)):
+    for _ in range(count):
         nearer = least.copy()
-        np.minimum.at(nearer, head, least[tail] + net.arc_steps)
+        np.minimum.at(nearer, head, least[tail] + cost)
         if np.array_equal(nearer, least):
             break
         least = nearer
@@ -482,23 +488,30 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, 
     flights: list[Sortie] = []
     first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:
-        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
+        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit, wait)
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
-        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
-    first_leg, last_leg = int(out[out > 0].min()), int(back[back > 0].min())
-    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg) for flight in flights)
+        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit, wait)
+    first_leg, last_leg = base_legs(net)
+    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg, wait) for flight in flights)
 
 
-def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
+def base_legs(net: FlightNet) -> tuple[int, int]:
+    """Steps of the shortest way from the base to a node, and from a node to the base."""
+    out = net.arc_steps[(net.arc_from == net.base_node)]
+    back = net.arc_steps[(net.arc_to == net.base_node)]
+    return int(out.min()), int(back.min())
+
+
+def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int, wait: int) -> Sortie:
     """A flight that can be over a node at every wave boundary: it starts, or lands, at one where the leg to or from
     the base would straddle it."""
     take_off, landing = flight.take_off, flight.landing
     after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
     if after < landing and after - take_off < first_leg:
-        take_off = after
+        take_off = after + wait
     if take_off < before and landing - before < last_leg:
-        landing = before
+        landing = before - wait
     return Sortie(take_off=take_off, landing=landing)
 
 
@@ -508,13 +521,16 @@ def _climb_out_s(net: FlightNet) -> float:
     return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
 
 
-def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
-    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left."""
+def _flight(
+    wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float, wait: int
+) -> list[Sortie]:
+    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left, but
+    no sooner than `wait` after the beginning."""
     room = span * wave_steps - rest_after
     length = min(longest, room)
     if length <= transit:
         return []
-    start = wave * wave_steps + (room - length) // 2
+    start = wave * wave_steps + min(max((room - length) // 2, wait), room - length)
     return [Sortie(take_off=start, landing=start + length)]
 
 
@@ -523,6 +539,7 @@ def stages(
 ) -> tuple[Stage, ...]:
     """The stage of each wave. hubs: wave boundary -> node, for every boundary at which a flight is in the air."""
     result = []
+    spare = {flight: _spare(net, flight, hubs, wave_steps) for flight in flights}
     for wave in range(waves):
         begin, end = wave * wave_steps, (wave + 1) * wave_steps
         flight = next((f for f in flights if f.take_off < end and f.landing > begin), None)
@@ -531,20 +548,34 @@ def stages(
             result.append(Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0))
             continue
         from_step, to_step = max(flight.take_off, begin), min(flight.landing, end)
+        start = net.base_node if flight.take_off >= begin else hubs[wave]
+        stop = net.base_node if flight.landing <= end else hubs[wave + 1]
         steps = to_step - from_step
-        spare_s = net.usable_s - _climb_out_s(net) - (flight.landing - flight.take_off) * net.step_s
-        cap_s = steps * net.step_s + spare_s * steps / (flight.landing - flight.take_off)
+        share_s = spare[flight] * steps / (flight.landing - flight.take_off)
         result.append(
             Stage(
                 kind="fly",
-                start=net.base_node if flight.take_off >= begin else hubs[wave],
+                start=start,
                 from_step=from_step - begin,
-                end=net.base_node if flight.landing <= end else hubs[wave + 1],
+                end=stop,
                 to_step=to_step - begin,
-                use_cap_s=cap_s + (_climb_out_s(net) if flight.take_off >= begin else 0.0),
+                use_cap_s=steps * net.step_s + least_climb_s(net, start)[stop] + share_s,
             )
         )
     return tuple(result)
+
+
+def _spare(net: FlightNet, flight: Sortie, hubs: dict[int, int], wave_steps: int) -> float:
+    """Endurance in seconds that a flight has left for climbs, after its time and the least climbs between its hubs."""
+    at = [hubs[w] for w in sorted(hubs) if flight.take_off < w * wave_steps < flight.landing]
+    ways = itertools.pairwise([net.base_node, *at, net.base_node])
+    needed_s = sum(float(least_climb_s(net, a)[b]) for a, b in ways)
+    return net.usable_s - (flight.landing - flight.take_off) * net.step_s - needed_s
+
+
+def least_climb_s(net: FlightNet, start: int) -> FloatArray:
+    """Endurance beyond its time that the way from `start` to every node takes at least."""
+    return _least(net.arc_from, net.arc_to, net.arc_use_s - net.arc_steps * net.step_s, start, len(net.node_m))
 
 
 def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list[tuple[int, int, int]]:

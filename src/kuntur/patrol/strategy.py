@@ -33,7 +33,7 @@ LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped bef
 LEAST_WINDOW: Final = 2.0  # times the median fastest crossing; in less, starting early or late is a way out
 HUB_SHARES: Final = (0.25, 0.75)  # of its stretch of the border: where an aircraft that stays up is, turn about: tuned
 HUB_DEPTH_SHARE: Final = 0.4  # of the required depth behind the border, where hubs are wanted: tuned
-LAUNCH_GAP_S: Final = 150.0  # between take-offs, and landings, at one base: a slow climber is well above by then
+LAUNCH_APART_M: Final = 75.0  # an aircraft has climbed this far when the next one leaves the same base
 STATION_M: Final = 5000.0  # an aircraft this near to its usual hub is on station
 SPACING_M: Final = 800.0  # viewpoints along a leg while planning; the audit halves it
 
@@ -156,7 +156,7 @@ def _rotas(
     for i in sorted(range(len(nets)), key=lambda i: sorties.height_m(area, nets[i].aircraft)):
         net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
         turn, slot = turns.get(kind, 0), slots.get(net.base.id, 0)
-        wait = slot * math.ceil(LAUNCH_GAP_S / net.step_s)
+        wait = slot * math.ceil((LAUNCH_APART_M / net.climb_mps + 2.0 * net.step_s) / net.step_s)
         flights[i] = sorties.rota(area, net, wave_steps, waves, turn=turn, wait=wait)
         turns[kind], slots[net.base.id] = turn + 1, slot + 1
     staying = [
@@ -176,7 +176,30 @@ def _rotas(
         if i not in staying:
             begin, end = lead * wave_steps, (waves - tail) * wave_steps
             flights[i] = tuple(f for f in flights[i] if f.landing > begin and f.landing <= end)
+            flights[i] = _out_of_the_way(nets, flights, staying, i)
     return flights, [hubs(i) for i in range(len(nets))], lead, tail
+
+
+def _out_of_the_way(
+    nets: list[sorties.FlightNet], flights: list[tuple[sorties.Sortie, ...]], staying: list[int], i: int
+) -> tuple[sorties.Sortie, ...]:
+    """Short flights from a base that neither begin nor end while one that stays up climbs or comes down over it."""
+    busy = []
+    for j in staying:
+        if nets[j].base.id == nets[i].base.id:
+            first_leg, last_leg = sorties.base_legs(nets[j])
+            busy.append((flights[j][0].take_off - 2, flights[j][0].take_off + first_leg))
+            busy.append((flights[j][0].landing - last_leg, flights[j][0].landing + 2))
+    kept = []
+    for flight in flights[i]:
+        take_off, landing = flight.take_off, flight.landing
+        for begin, end in sorted(busy):
+            take_off = end + 1 if begin <= take_off <= end else take_off
+        for begin, end in sorted(busy, reverse=True):
+            landing = begin - 1 if begin <= landing <= end else landing
+        if landing - take_off > sum(sorties.base_legs(nets[i])) + 2:
+            kept.append(sorties.Sortie(take_off=take_off, landing=landing))
+    return tuple(kept)
 
 
 def _home_chainage_m(net: sorties.FlightNet) -> float:
@@ -355,7 +378,8 @@ def quiet_columns(setting: Setting, waves: range, rng: np.random.Generator) -> l
             field = np.zeros((setting.wave_steps, view.graph.count), np.float32)
             field[:: max(1, setting.wave_steps // 2)] = flow
             sparse.append(field)
-        made = columns.column(setting.crews, setting.views, w, sparse, rng, passes=1)
+        tries = (columns.column(setting.crews, setting.views, w, sparse, rng, passes=1) for _ in range(24))
+        made = next((c for c in tries if c is not None), None)
         if made is None:
             raise no_column(w)
         found.append(made)
