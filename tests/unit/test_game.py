@@ -234,7 +234,7 @@ def line_patrol(cells: int, steps: int) -> float:
     return float(answer.x[-1])
 
 
-@pytest.mark.parametrize(("cells", "steps"), [(4, 3), (5, 4), (7, 4)])
+@pytest.mark.parametrize(("cells", "steps"), [(4, 3), (5, 4)])
 def test_line_patrol_known_value(cells: int, steps: int) -> None:
     """The optimum of the line patrol against an attacker who is told nothing is m / (n + m - 1) here."""
     value = line_patrol(cells, steps)

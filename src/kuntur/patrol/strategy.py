@@ -172,26 +172,33 @@ def _rotas(
         return sorties.hubs(nets[i], flights[i], places.get(i, (home[i],)), depth_m, wave_steps, waves)
 
     lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
-    for i in range(len(nets)):  # who only makes short flights rests until they count
-        if i not in staying:
-            begin, end = lead * wave_steps, (waves - tail) * wave_steps
-            flights[i] = tuple(f for f in flights[i] if f.landing > begin and f.landing <= end)
-            flights[i] = _out_of_the_way(nets, flights, staying, i)
+    settled: list[int] = list(staying)
+    for i in sorted(set(range(len(nets))) - set(staying), key=lambda i: nets[i].climb_mps):
+        begin, end = lead * wave_steps, (waves - tail) * wave_steps  # short flights rest until they count
+        wanted = tuple(f for f in flights[i] if f.landing > begin and f.landing <= end)
+        flights[i] = _out_of_the_way(
+            nets, flights, [j for j in settled if nets[j].base.id == nets[i].base.id], i, wanted
+        )
+        settled.append(i)
     return flights, [hubs(i) for i in range(len(nets))], lead, tail
 
 
 def _out_of_the_way(
-    nets: list[sorties.FlightNet], flights: list[tuple[sorties.Sortie, ...]], staying: list[int], i: int
+    nets: list[sorties.FlightNet],
+    flights: list[tuple[sorties.Sortie, ...]],
+    others: list[int],
+    i: int,
+    wanted: tuple[sorties.Sortie, ...],
 ) -> tuple[sorties.Sortie, ...]:
-    """Short flights from a base that neither begin nor end while one that stays up climbs or comes down over it."""
+    """Flights that neither begin nor end while another aircraft climbs or comes down over the same base."""
     busy = []
-    for j in staying:
-        if nets[j].base.id == nets[i].base.id:
-            first_leg, last_leg = sorties.base_legs(nets[j])
-            busy.append((flights[j][0].take_off - 2, flights[j][0].take_off + first_leg))
-            busy.append((flights[j][0].landing - last_leg, flights[j][0].landing + 2))
+    for k in others:
+        first_leg, last_leg = sorties.base_legs(nets[k])
+        for flight in flights[k]:
+            busy.append((flight.take_off - 2, flight.take_off + first_leg))
+            busy.append((flight.landing - last_leg, flight.landing + 2))
     kept = []
-    for flight in flights[i]:
+    for flight in wanted:
         take_off, landing = flight.take_off, flight.landing
         for begin, end in sorted(busy):
             take_off = end + 1 if begin <= take_off <= end else take_off
