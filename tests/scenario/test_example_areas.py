@@ -24,7 +24,7 @@ def test_it_loads_whole(example: Area) -> None:
     assert not example.terrain.sketched
     assert example.terrain.vertical_datum == "EGM96"
     assert example.terrain.vertical_error_le90_m == 16.0
-    assert 40.0 <= lines.chainages(example.border.xy_m)[-1] / 1000.0 <= 60.0
+    assert 19.9 <= lines.chainages(example.border.xy_m)[-1] / 1000.0 <= 30.0
     assert not np.isnan(example.terrain.heights_m).any()
     assert any("OpenStreetMap" in text for text in example.attributions)
     assert any("SRTM" in text for text in example.attributions)
@@ -62,4 +62,4 @@ def test_bases_stand_on_our_side(example: Area) -> None:
     for base in example.bases:
         _, inward = lines.inward_offset(example.border.xy_m, example.border.ours, base.x_m, base.y_m)
         assert float(inward[0]) > 500.0
-    assert len(area_ops.check(example).aircraft) == 3
+    assert len(area_ops.check(example).aircraft) == 4

@@ -32,11 +32,14 @@ export function trails(view: LiveView): GeoJSON.FeatureCollection {
   ]);
 }
 
+/** A mover whose place is known worse than this keeps its ellipse and sign, without words. */
+const KNOWN_M = 500;
+
 /** A mover: its 95 % ellipse, where it will be in five minutes if it goes on so, and its sign with words. */
 function track(t: TrackView, words: Words): GeoJSON.Feature[] {
   const at: [number, number] = [t.lon_deg, t.lat_deg];
   const size = words[t.size_class as keyof Words] ?? t.size_class;
-  const label = `${size}\n± ${metres(t.semi_major_m)}`;
+  const label = t.semi_major_m <= KNOWN_M ? `${size}\n± ${metres(t.semi_major_m)}` : '';
   const shared = { id: t.id, status: t.status };
   const features = [
     feature(

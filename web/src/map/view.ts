@@ -20,6 +20,8 @@ import { PALETTES, type Theme } from './palette.ts';
 import { demSource, GROUPS, type Group, layers, style } from './style.ts';
 
 const FRESHNESS_EVERY_MS = 2000;
+/** Rings on the map: more hide the ground. The list at the side holds every alert. */
+const MARKED_ALERTS = 8;
 const CLOSE_ZOOM = 12.6;
 
 export interface Look {
@@ -156,9 +158,10 @@ export class MapView {
     this.map.easeTo({ pitch: on ? 55 : 0, duration: 600 });
   }
 
-  /** A ring round every alert that nobody has seen to; a button, so that the keyboard reaches it too. */
+  /** A ring round the newest alerts that nobody has seen to; a button, so that the keyboard reaches it too. */
   private mark(alerts: AlertView[]): void {
-    const open = new Map(alerts.filter((a) => !a.acknowledged && a.lat_deg !== null).map((a) => [a.id, a]));
+    const unseen = alerts.filter((a) => !a.acknowledged && a.lat_deg !== null).slice(0, MARKED_ALERTS);
+    const open = new Map(unseen.map((a) => [a.id, a]));
     for (const [id, marker] of this.markers) {
       if (open.has(id)) continue;
       marker.remove();
