@@ -256,7 +256,7 @@ def test_pieces_bracket_their_step() -> None:
 
 def test_rota_keeps_turn_round_and_endurance(area: Area) -> None:
     for net in strategy.flight_nets(area):
-        flights = sorties.rota(area, net, 20, 9, turn=0, wait=0)
+        flights = sorties.rota(area, net, 20, 9, turn=0)
         for flight in flights:
             assert (flight.landing - flight.take_off) * net.step_s <= net.usable_s
         for before, after in itertools.pairwise(flights):

@@ -450,12 +450,11 @@ class Sortie(Struct, frozen=True, kw_only=True):
     landing: int
 
 
-def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, wait: int) -> tuple[Sortie, ...]:
+def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) -> tuple[Sortie, ...]:
     """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
 
     A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
-    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together. `wait`: steps
-    it leaves after, and is back before, others of its base, where it flies as long as the waves are.
+    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together.
     Raises InfeasibleError when no flight reaches the strip and returns.
     """
     out = fewest_steps(net, net.base_node)
@@ -484,16 +483,15 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, 
     if best is None:
         raise _cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
     _, m, c = best
-    longest = min(longest, max(m * wave_steps - 2 * wait, math.ceil(transit) + 1))
     flights: list[Sortie] = []
     first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:
-        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit, wait)
+        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
-        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit, wait)
+        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
     first_leg, last_leg = base_legs(net)
-    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg, wait) for flight in flights)
+    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg) for flight in flights)
 
 
 def base_legs(net: FlightNet) -> tuple[int, int]:
@@ -503,15 +501,15 @@ def base_legs(net: FlightNet) -> tuple[int, int]:
     return int(out.min()), int(back.min())
 
 
-def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int, wait: int) -> Sortie:
+def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
     """A flight that can be over a node at every wave boundary: it starts, or lands, at one where the leg to or from
     the base would straddle it."""
     take_off, landing = flight.take_off, flight.landing
     after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
     if after < landing and after - take_off < first_leg:
-        take_off = after + wait
+        take_off = after
     if take_off < before and landing - before < last_leg:
-        landing = before - wait
+        landing = before
     return Sortie(take_off=take_off, landing=landing)
 
 
@@ -521,16 +519,13 @@ def _climb_out_s(net: FlightNet) -> float:
     return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
 
 
-def _flight(
-    wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float, wait: int
-) -> list[Sortie]:
-    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left, but
-    no sooner than `wait` after the beginning."""
+def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
+    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left."""
     room = span * wave_steps - rest_after
     length = min(longest, room)
     if length <= transit:
         return []
-    start = wave * wave_steps + min(max((room - length) // 2, wait), room - length)
+    start = wave * wave_steps + (room - length) // 2
     return [Sortie(take_off=start, landing=start + length)]
 
 

@@ -151,17 +151,15 @@ def _rotas(
     """
     need = area.requirement
     turns: dict[tuple[str, str], int] = {}
-    slots: dict[str, int] = {}
     flights: list[tuple[sorties.Sortie, ...]] = [()] * len(nets)
+    taken: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (base, which end) -> steps and gaps of who stays up
     for i in sorted(range(len(nets)), key=lambda i: sorties.height_m(area, nets[i].aircraft)):
         net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
-        turn, slot = turns.get(kind, 0), slots.get(net.base.id, 0)
-        wait = slot * math.ceil((LAUNCH_APART_M / net.climb_mps + 2.0 * net.step_s) / net.step_s)
-        flights[i] = sorties.rota(area, net, wave_steps, waves, turn=turn, wait=wait)
-        turns[kind], slots[net.base.id] = turn + 1, slot + 1
-    staying = [
-        i for i, flown in enumerate(flights) if len(flown) == 1 and flown[0].landing - flown[0].take_off > wave_steps
-    ]
+        flights[i] = sorties.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
+        turns[kind] = turns.get(kind, 0) + 1
+        if _stays(flights[i], wave_steps):
+            flights[i] = (_spaced(net, flights[i][0], taken, wave_steps, waves),)
+    staying = [i for i, flown in enumerate(flights) if _stays(flown, wave_steps)]
     home = [_home_chainage_m(net) for net in nets]
     staying.sort(key=lambda i: home[i])
     length_m = max(float(net.chainage_m.max()) for net in nets)
@@ -181,6 +179,39 @@ def _rotas(
         )
         settled.append(i)
     return flights, [hubs(i) for i in range(len(nets))], lead, tail
+
+
+def _stays(flown: tuple[sorties.Sortie, ...], wave_steps: int) -> bool:
+    return len(flown) == 1 and flown[0].landing - flown[0].take_off > wave_steps
+
+
+def _spaced(
+    net: sorties.FlightNet,
+    flight: sorties.Sortie,
+    taken: dict[tuple[str, str], list[tuple[int, int]]],
+    wave_steps: int,
+    waves: int,
+) -> sorties.Sortie:
+    """A long flight moved so that it leaves after, and is back before, those of the same base by a climb's time, and is
+    over a node at every wave boundary."""
+    gap = math.ceil((LAUNCH_APART_M / net.climb_mps + 2.0 * net.step_s) / net.step_s)
+    legs, end = sorties.base_legs(net), waves * wave_steps
+    moved = []
+    for which, begin, leg in (("out", flight.take_off, legs[0]), ("home", end - flight.landing, legs[1])):
+        others = taken.setdefault((net.base.id, which), [])
+        t = begin
+        while True:
+            clash = [x + max(gap, g) for x, g in others if abs(t - x) < max(gap, g)]
+            boundary = (t // wave_steps + 1) * wave_steps
+            if clash:
+                t = max(clash)
+            elif boundary - t < leg and boundary < end:
+                t = boundary
+            else:
+                break
+        others.append((t, gap))
+        moved.append(t)
+    return sorties.Sortie(take_off=moved[0], landing=end - moved[1])
 
 
 def _out_of_the_way(
