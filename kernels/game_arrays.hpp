@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -119,9 +120,18 @@ public:
             require(factor_[i] > 0.0F && factor_[i] <= 1.0F, "a survival factor not above 0 or above 1");
         }
         pieces = {start_.data(), cell_.data(), factor_.data()};
-        seen_start.assign(static_cast<std::size_t>(cells) + 1, 0);
+    }
+    HeldPieces(const HeldPieces&) = delete;
+    HeldPieces& operator=(const HeldPieces&) = delete;
+
+    // The table turned round (cell -> pieces), made when it is first asked for: only the search needs it.
+    void turn() {
+        const std::lock_guard<std::mutex> only_one(turning_);
+        if (!seen_start.empty()) return;
+        const auto cells = static_cast<std::size_t>(cells_);
+        seen_start.assign(cells + 1, 0);
         for (const std::int32_t u : cell_) ++seen_start[static_cast<std::size_t>(u) + 1];
-        for (std::size_t u = 0; u < static_cast<std::size_t>(cells); ++u) seen_start[u + 1] += seen_start[u];
+        for (std::size_t u = 0; u < cells; ++u) seen_start[u + 1] += seen_start[u];
         std::vector<std::int64_t> next(seen_start.begin(), seen_start.end() - 1);
         seen_piece.resize(cell_.size());
         seen_share.resize(cell_.size());
@@ -135,8 +145,6 @@ public:
             }
         }
     }
-    HeldPieces(const HeldPieces&) = delete;
-    HeldPieces& operator=(const HeldPieces&) = delete;
 
     std::int32_t count() const { return static_cast<std::int32_t>(start_.size() - 1); }
     std::int32_t cells() const { return cells_; }
@@ -147,6 +155,7 @@ public:
     std::vector<float> seen_share, seen_exposure;  // 1 - factor and -log factor there
 
 private:
+    std::mutex turning_;
     std::vector<std::int64_t> start_;
     std::vector<std::int32_t> cell_;
     std::vector<float> factor_;

@@ -15,7 +15,7 @@ namespace {
 using namespace nb::literals;
 
 // worth(t, p - first) = sum over cells of flow(t, u) * (1 - factor), or of flow(t, u) * exposure; pieces first <= p < last.
-Out<float> piece_worth(const HeldPieces& pieces, In<float, 2> flow, std::int32_t first, std::int32_t last, bool additive,
+Out<float> piece_worth(HeldPieces& pieces, In<float, 2> flow, std::int32_t first, std::int32_t last, bool additive,
                        int threads) {
     const std::size_t steps = flow.shape(0), cells = flow.shape(1);
     require(cells == static_cast<std::size_t>(pieces.cells()) && first >= 0 && first <= last && last <= pieces.count(),
@@ -23,6 +23,7 @@ Out<float> piece_worth(const HeldPieces& pieces, In<float, 2> flow, std::int32_t
     const auto width = static_cast<std::size_t>(last - first);
     auto worth = make_out<float>({steps, width});
     nb::gil_scoped_release free_interpreter;
+    pieces.turn();
     const std::vector<float>& gain = additive ? pieces.seen_exposure : pieces.seen_share;
     share(static_cast<int>(steps), threads, [&](int step) {
         float* row = worth.data() + static_cast<std::size_t>(step) * width;

@@ -212,7 +212,8 @@ def begin(
         made = []
         for wave in range(waves):
             part = slice(wave * steps, (wave + 1) * steps)
-            found = column(crews, views, wave, [np.ascontiguousarray(flow[part]) for flow in flows], rng)
+            aim = [np.ascontiguousarray(flow[part]) for flow in flows]
+            found = column(crews, views, wave, aim, rng, passes=1 + done % 2)
             if found is not None:
                 columns[wave].append(found)
                 made.append(found.plan)

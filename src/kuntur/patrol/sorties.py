@@ -350,9 +350,13 @@ def _build(
         raise _cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
     low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
     arcs: list[tuple[int, int, int, float, FloatArray, FloatArray]] = []
+    climbs_mps: dict[float, float] = {}  # by altitude, rounded up to 100 m
     for a, b, level in ways:
         highest = max(nodes[a][2], nodes[b][2], level if level == level else 0.0)
-        climb_mps = _budget(area, aircraft, math.ceil(highest / 100.0) * 100.0, top).climb_mps
+        level_m = math.ceil(highest / 100.0) * 100.0
+        if level_m not in climbs_mps:
+            climbs_mps[level_m] = _budget(area, aircraft, level_m, top).climb_mps
+        climb_mps = climbs_mps[level_m]
         times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, climb_mps)
         if not math.isfinite(times[-1]):
             continue
