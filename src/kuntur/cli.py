@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from rich.table import Table
 
 from kuntur.errors import KunturError
+from kuntur.model.plans import Strategy
 
 app = typer.Typer(
     name="kuntur",
@@ -68,7 +69,7 @@ def say(text: str) -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
-def _print_strategy(strategy: object) -> None:
+def _print_strategy(strategy: Strategy) -> None:
     from kuntur.ops import plan
 
     table = Table(title="What this plan promises: three numbers, never one", title_justify="left")

@@ -14,6 +14,8 @@ from kuntur.model.plans import Strategy, Tasking
 from kuntur.ops import review, stored
 from kuntur.patrol import draw
 
+pytestmark = pytest.mark.timeout(900)  # a whole night: survey, plan, flight, account
+
 PRODUCTS = [
     "plan.json",
     "map.png",

@@ -16,6 +16,7 @@ from kuntur.ops import area, stored
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.timeout(900),  # the night is flown for it where no other test has
     pytest.mark.skipif(not CHROMIUM.exists(), reason="no /usr/bin/chromium (apt-get install chromium)"),
 ]
 

@@ -57,7 +57,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     ceiling: float
     leak: float
     class_floors: dict[str, float]
-    """Floor against each class of crosser, also those outside the requirement; `floor` is the lowest of those inside."""
+    """Floor against each class of crosser, also outside the requirement; `floor` is the lowest of those inside."""
     crosser_class: str
     planning_cell_m: float
     planning_step_s: float
@@ -70,7 +70,7 @@ class Certificate(Struct, frozen=True, kw_only=True):
     caveats: tuple[str, ...]
     from_s: float = 0.0
     until_s: float | None = None
-    """All numbers are about crossings that begin at from_s or later and are through by until_s (None: end of the watch):
+    """All numbers are about crossings that begin at from_s or later and are through by until_s (None: the end):
     before, the aircraft are on the way to their stations, after, on the way home."""
 
 
