@@ -1,8 +1,9 @@
-"""The independent checker of a plan: it shares no code with the planner and believes none of its numbers.
+"""The independent checker of a plan: it shares no code with `patrol` and believes none of its numbers.
 
 From the segments as written and the area alone: continuity at every wave boundary whatever is drawn, speed, clearance
-over the terrain sampled every 50 m, no-fly zones, the border, radio reach is left to the flight, energy by its own sum
-over the dearest segments of each flight, a way home from every corner, and separation within every column.
+over the terrain sampled every 50 m, no-fly zones, the border, energy by its own sum over the dearest segments of each
+flight (the endurance itself is `aircraft.performance`'s), and separation within every column. Not checked here: radio
+reach, and a way home from every corner; the link's supervisor judges the latter in flight.
 """
 
 from __future__ import annotations

@@ -51,9 +51,7 @@ class Clock(Protocol):
 
 def settings_for(speed: float, *, across_max_m: float | None = None) -> WatchSettings:
     """Settings for a clock `speed` times as fast as the wall: what is late by wall time is later by its time."""
-    return WatchSettings(
-        hold_s=HOLD_WALL_S * max(speed, 1.0), lost_s=max(60.0, 5.0 * speed), across_max_m=across_max_m
-    )
+    return WatchSettings(hold_s=HOLD_WALL_S * max(speed, 1.0), lost_s=max(60.0, 5.0 * speed), across_max_m=across_max_m)
 
 
 class _Shown:
