@@ -1,18 +1,20 @@
-"""The page on a real watch: the flown night of the embedded area, replayed by the code that showed it live.
+"""The page on a real watch: `kuntur watch` on the flown night of the embedded area, replayed by the code that ran live.
 
 `test_page` drives the page with a made-up source; here everything on the screen came through MAVLink and KLV.
 """
 
 from __future__ import annotations
 
-import time
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
-from test_page import CHROMIUM, FLAGS, LOOPBACK, NIGHT_GROUND, Serving, Watched
-
-from kuntur.ops import area, stored
+from test_page import CHROMIUM, FLAGS, LOOPBACK, NIGHT_GROUND, Watched
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,29 +23,52 @@ pytestmark = [
 ]
 
 
-def test_the_flown_night_on_the_screen(flown_night: Path) -> None:
-    with stored.Follow(area.load("tambo_quemado"), flown_night, speed=400.0) as follow, sync_playwright() as playwright:
-        serving = Serving(follow)
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+@pytest.fixture
+def watching(flown_night: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`kuntur watch` as a user starts it, on any free port, and the address it prints."""
+    command = [str(Path(sys.executable).parent / "kuntur"), "watch", "tambo_quemado", str(flown_night)]
+    with subprocess.Popen(
+        [*command, "--port", "0", "--speed", "200"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "http://" not in said:
+            line = process.stdout.readline()
+            assert line, f"it ended without an address: {said}"
+            said += line
         try:
-            watched = Watched(browser)
-            watched.page.goto(serving.address)
-            watched.page.wait_for_selector("[data-map='ready']")
-            picture = watched.shot()
-            assert picture.std(axis=(0, 1)).max() > 2.0, "the terrain is blank"
-            assert abs(picture.mean(axis=(0, 1)) - NIGHT_GROUND).max() > 2.0
-
-            before = follow.live.snapshot()
-            deadline = time.monotonic() + 60
-            while not follow.live.snapshot().alerts and time.monotonic() < deadline:
-                time.sleep(0.5)
-            after = follow.live.snapshot()
-            assert after.alerts, "no alert came up"
-            moved = {a.id: (a.lat_deg, a.lon_deg) for a in after.aircraft}
-            assert any(moved.get(a.id) != (a.lat_deg, a.lon_deg) for a in before.aircraft) or not before.aircraft
-            watched.page.wait_for_selector(".alert")
-            assert "SKETCHED" in watched.page.inner_text("body").upper()
-            assert watched.hosts <= LOOPBACK, watched.hosts
+            yield process, said[said.index("http://") :].split()[0]
         finally:
-            browser.close()
-            serving.stop()
+            process.kill()
+
+
+def test_the_flown_night_on_the_screen(watching: tuple[subprocess.Popen[str], str]) -> None:
+    process, address = watching
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        seen = Watched(browser)
+        page = seen.page
+        page.goto(address)
+        page.wait_for_selector("html[data-map=ready]")
+
+        # Terrain: not a bare ground with lines on it.
+        page.wait_for_timeout(1000)
+        ground = np.abs(seen.shot() - NIGHT_GROUND).max(axis=-1) <= 2
+        assert ground.mean() < 0.6, "most of the map is bare ground: no terrain was drawn"
+
+        # An aircraft that moves.
+        page.wait_for_selector("[data-aircraft]", state="attached")
+        before = page.locator("[data-aircraft]").first.get_attribute("data-position")
+        page.wait_for_function("p => document.querySelector('[data-aircraft]').dataset.position !== p", arg=before)
+
+        # An alert, and the words for what is not real.
+        page.wait_for_selector("[data-alert]", state="attached")
+        assert "SKETCHED TERRAIN" in page.locator(".badges").inner_text()
+        assert "SIMULATED" in page.locator(".badges").inner_text()
+
+        assert seen.hosts and seen.hosts <= LOOPBACK
+        assert seen.faults() == []
+        browser.close()
+
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
