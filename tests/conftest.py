@@ -45,7 +45,7 @@ def fly_night(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
     def fly(name: str, terrain: Sequence[Path] = ()) -> Path:
         folder = tmp_path_factory.mktemp("night") / "out"
-        night.headless(name, terrain, folder, speed=400.0, seconds=10.0, progress=lambda *_: None)
+        night.headless(name, terrain, folder, speed=300.0, seconds=10.0, progress=lambda *_: None)
         return folder
 
     return fly

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import time
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Protocol, Self
 
@@ -30,6 +29,7 @@ from kuntur.units import NS_PER_S, nanoseconds
 POLL_S = 0.05  # wall seconds
 SILENT_S = 30.0  # of the aircraft's time, and at least SILENT_WALL_S of ours, before it counts as lost
 SILENT_WALL_S = 4.0
+SILENT_POLLS = 10
 SPEED_STEP_MPS = 0.3  # smaller corrections are not sent
 OFF_TRACK_M = (
     500.0  # beyond this, for OFF_TRACK_S, it is called home: our choice, half the spacing of a patrol's lattice
@@ -97,11 +97,15 @@ class Supervisor:
 
     async def until_down(self) -> SortieFlown:
         """Watch until the aircraft is disarmed or lost."""
-        lost_after_s = max(SILENT_S / self._clock.speed, SILENT_WALL_S)
+        lost_after_s, silent_polls = max(SILENT_S, SILENT_WALL_S * self._clock.speed), 0
         while True:
             await asyncio.sleep(POLL_S)
-            if time.monotonic() - self._link.heard_s > lost_after_s:
-                return self._flown("lost", f"silent for {lost_after_s * self._clock.speed:.0f} s of its time")
+            # By the simulated clock, which stands still while we are behind; and for several polls, because after a
+            # stall of ours the sockets are read only now.
+            silent_s = (self._clock.now_ns() - self._link.t_ns) / NS_PER_S
+            silent_polls = silent_polls + 1 if silent_s > lost_after_s else 0
+            if silent_polls >= SILENT_POLLS:
+                return self._flown("lost", f"silent for {lost_after_s:.0f} s of its time")
             if not self._link.armed:
                 break
         crash = next((text for text in self._link.texts if text.startswith("CRASH")), "")
