@@ -312,10 +312,11 @@ class Watch:
     def _false_alarms_per_m2(self, view: CameraView, found: GroundDetection) -> float:
         """False alarms spread evenly over the picture: their density on the ground where this detection lies."""
         pose = view.pose
-        solid_angle = pose.hfov_rad * pose.vfov_rad
-        down = max(view.alt_msl_m - found.alt_msl_m, 1.0) / max(found.slant_range_m, 1.0)
+        solid_angle = max(pose.hfov_rad * pose.vfov_rad, 1e-9)  # metadata may claim a field of view of nothing
+        range_m = max(found.slant_range_m, 1.0)  # a camera on its pad sees the ground at its feet
+        down = max(view.alt_msl_m - found.alt_msl_m, 1.0) / range_m
         rate = max(self.settings.false_alarms_per_look, LEAST_FALSE_ALARMS)
-        return rate * min(down, 1.0) / (solid_angle * found.slant_range_m**2)
+        return rate * min(down, 1.0) / (solid_angle * range_m**2)
 
     def _seen_prob(self, view: CameraView, model: _CameraModel, xy_m: FloatArray, kinds: IntArray) -> FloatArray:
         """Probability that movers standing at these places are detected in this look."""
