@@ -24,6 +24,7 @@ from kuntur.io import rasters
 from kuntur.model.place import Area, Lattice, Terrain
 from kuntur.ops import maps
 from kuntur.visibility import detection, radio, viewshed
+from kuntur.visibility.rates import cell_rates
 
 Progress = Callable[[float, str], None]
 FOREIGN_MARGIN_M = 1000.0
@@ -38,7 +39,7 @@ class Survey(Struct, frozen=True, kw_only=True):
 
     corridor: bool (rows, cols), the ground surveyed. viewpoints_m: float64 (V, 3) x, y, alt_msl, the middle of each
     flight cell at the required height above its highest ground. rates_hz: float32 (T, V, rows, cols), lower bounds
-    (`viewshed.cell_rates`) with the best camera of the fleet; 0 in no-look zones. sight_count: uint16 (terrain rows,
+    (`rates.cell_rates`) with the best camera of the fleet; 0 in no-look zones. sight_count: uint16 (terrain rows,
     terrain cols), viewpoints with a sight line to a person there within useful range. radio_reach: bool (B, rows,
     cols), link from the base to an aircraft at the required height.
     """
@@ -94,7 +95,7 @@ def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> 
     for k, (t, camera) in enumerate((t, camera) for t in range(len(targets)) for camera in cameras.values()):
         progress(0.05 + 0.45 * k / (len(targets) * len(cameras)), f"{camera.name} for {targets[t]}")
         search = detection.search_for(camera, searched, need.height_agl_m, area.weather)
-        seen = viewshed.cell_rates(area.terrain, lattice, viewpoints_m, camera, search, targets[t], area.weather)
+        seen = cell_rates(area.terrain, lattice, viewpoints_m, camera, search, targets[t], area.weather)
         np.maximum(rates[t], seen, out=rates[t])
     rates *= allowed
     sight_count = _sight_count(area, viewpoints_m, progress)

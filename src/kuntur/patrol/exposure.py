@@ -1,7 +1,7 @@
 """What a flown track shows of each crosser cell in each step: survival factors exp(-exposure), rounded up.
 
 A track is cut into pieces of one step. A piece is looked at from the ends of every stretch of at most `spacing_m` that
-it touches, and the least rate of those viewpoints counts for the whole step. `visibility.viewshed.cell_rates` gives the
+it touches, and the least rate of those viewpoints counts for the whole step. `visibility.rates.cell_rates` gives the
 rate of a viewpoint: the worst terrain cell inside the crosser's cell, rounded down. So a piece may over-claim only by
 what hides between two neighbouring viewpoints; the audit halves the spacing and all steps.
 """
@@ -21,7 +21,8 @@ from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area
 from kuntur.patrol import _kernels
 from kuntur.patrol.crossers import CrosserGraph
-from kuntur.visibility import detection, viewshed
+from kuntur.visibility import detection
+from kuntur.visibility.rates import cell_rates
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -104,7 +105,7 @@ def rates(
     )
     seen: list[tuple[IntArray, SingleArray]] = []
     for begin in range(0, len(pieces.viewpoints_m), _BATCH):
-        table = viewshed.cell_rates(
+        table = cell_rates(
             area.terrain,
             graph.cells,
             pieces.viewpoints_m[begin : begin + _BATCH],
