@@ -18,6 +18,9 @@ import rasterio
 from msgspec import Struct
 from numpy.typing import NDArray
 from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.transform import Affine
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from kuntur.errors import ConfigError, TerrainError
@@ -30,6 +33,10 @@ Bounds = tuple[float, float, float, float]
 SUFFIXES = (".tif", ".tiff", ".hgt", ".dt0", ".dt1", ".dt2")
 ELLIPSOID = "WGS84 ellipsoid"
 LOWEST_M, HIGHEST_M = -500.0, 9000.0  # no land outside: the Dead Sea shore is at -430 m, Everest at 8,849 m
+FOOT_M, SURVEY_FOOT_M = 0.3048, 1200.0 / 3937.0  # international; of the US survey, as in many US elevation files
+HEIGHT_UNITS_M = dict.fromkeys(("", "m", "metre", "meter", "metres", "meters"), 1.0)
+HEIGHT_UNITS_M |= dict.fromkeys(("ft", "foot", "feet", "international foot"), FOOT_M)
+HEIGHT_UNITS_M |= dict.fromkeys(("us-ft", "ftus", "us survey foot", "foot_us", "sft"), SURVEY_FOOT_M)
 MOST_CELLS = 60_000_000  # 240 MB of heights
 
 
@@ -80,6 +87,8 @@ class _Tile(Struct, frozen=True, kw_only=True):
     nodata: float | None
     product: Product | None
     vertical_datum: str
+    unit_m: float  # of a projected CRS: metres in one of its units
+    height_unit_m: float
 
 
 def files(sources: Iterable[str | Path], folder: Path) -> list[Path]:
@@ -114,13 +123,16 @@ def terrain(
     vertical_datum: str | None = None,
     vertical_error_le90_m: float | None = None,
     attribution: str = "",
+    undeclared: str | None = None,
 ) -> Terrain:
     """The terrain of `bounds_m` (west, south, east, north in `frame`) from survey files, first file first.
 
-    cell_m: None is the files' own spacing, rounded to 5 m. vertical_datum: needed where the product does not tell it.
+    cell_m: None is the files' own spacing, rounded to 5 m. vertical_datum: needed where the product does not tell it,
+    unless `undeclared` gives a name for that case (what is only seen needs no datum). Heights in feet, where the file
+    says so, become metres.
     Ellipsoidal heights are brought to EGM96 by `geoid`; EGM2008 stays what it is. Raises TerrainError and ConfigError.
     """
-    tiles = [_open(path, vertical_datum) for path in paths]
+    tiles = [_open(path, vertical_datum, undeclared) for path in paths]
     datum = _one_datum(tiles)
     cell_m = cell_m or _native_cell_m(tiles, frame)
     west, south = np.ceil(np.asarray(bounds_m[:2]) / cell_m) * cell_m
@@ -166,12 +178,26 @@ def terrain(
     )
 
 
-def _open(path: Path, declared: str | None) -> _Tile:
+def extent_deg(paths: Sequence[Path]) -> tuple[float, float, float, float]:
+    """South, west, north, east of the rectangle round the files; west > east where it crosses the antimeridian."""
+    boxes = []
+    for path in paths:
+        with rasterio.open(_address(path)) as file:
+            boxes.append(transform_bounds(file.crs, "EPSG:4326", *file.bounds) if file.crs else file.bounds)
+    west, south, east, north = (np.array(edge) for edge in zip(*boxes, strict=True))
+    if np.ptp(west) > 180.0:  # tiles on both sides of the antimeridian
+        west, east = west % 360.0, east % 360.0
+    edges = (west.min(), east.max())
+    turned = [float(lon) if abs(lon) <= 180.0 else (float(lon) + 180.0) % 360.0 - 180.0 for lon in edges]
+    return float(south.min()), turned[0], float(north.max()), turned[1]
+
+
+def _open(path: Path, declared: str | None, undeclared: str | None) -> _Tile:
     address = _address(path)
     try:
         with rasterio.open(address) as file:
             transform, crs, tags, driver = file.transform, file.crs, file.tags(), file.driver
-            rows, cols, nodata = file.height, file.width, file.nodata
+            rows, cols, nodata, units = file.height, file.width, file.nodata, file.units
             # Reading a corner finds a truncated file now, not in the middle of the work.
             file.read(1, window=Window(cols - 1, rows - 1, 1, 1))
     except rasterio.errors.RasterioError as error:
@@ -179,8 +205,11 @@ def _open(path: Path, declared: str | None) -> _Tile:
             f"The terrain file {path} cannot be read: {error}.",
             remedy="Use GeoTIFF/COG, .hgt (named like S19W070.hgt), .hgt.zip or DTED; fetch a damaged file again.",
         ) from error
-    if crs is None:
-        raise TerrainError(f"The terrain file {path} does not say where it lies (no CRS).", remedy="Georeference it.")
+    if crs is None or transform.is_identity:
+        raise TerrainError(
+            f"The terrain file {path} does not say where it lies (no {'CRS' if crs is None else 'geotransform'}).",
+            remedy="Georeference it.",
+        )
     if transform.b != 0.0 or transform.d != 0.0 or transform.a <= 0.0 or transform.e >= 0.0:
         raise TerrainError(f"The terrain file {path} is not north-up.", remedy="Warp it to a north-up grid first.")
     product, told = _product(path, driver, tags, crs.to_wkt())
@@ -189,7 +218,8 @@ def _open(path: Path, declared: str | None) -> _Tile:
             f'[terrain] vertical_datum says "{declared}", but {path.name} is on {told}.',
             remedy="Remove vertical_datum, or give the file that it describes.",
         )
-    datum = declared or told
+    _require_degrees_or_metres(path, crs, transform, cols)
+    datum = declared or told or undeclared
     if datum is None:
         raise TerrainError(
             f"Nothing tells on which vertical datum the heights of {path.name} are.",
@@ -199,7 +229,32 @@ def _open(path: Path, declared: str | None) -> _Tile:
         path=path, address=address, crs=crs.to_wkt(), geographic=bool(crs.is_geographic),
         west=transform.c, north=transform.f, step_x=transform.a, step_y=-transform.e,
         rows=rows, cols=cols, nodata=nodata, product=product, vertical_datum=datum,
+        unit_m=1.0 if crs.is_geographic else float(crs.linear_units_factor[1]),
+        height_unit_m=_height_unit_m(path, units[0]),
     )  # fmt: skip
+
+
+def _require_degrees_or_metres(path: Path, crs: CRS, transform: Affine, cols: int) -> None:
+    """Raise for degrees called metres, and the other way round."""
+    beyond = abs(transform.f) > 90.0 + transform.a or transform.a * cols > 360.0 + 2.0 * transform.a
+    if crs.is_geographic and beyond:
+        raise TerrainError(
+            f"The terrain file {path} says degrees, but its corner lies at {transform.c:.7g}, {transform.f:.7g}.",
+            remedy="Its coordinate system is declared wrongly; assign the right one (gdal_edit -a_srs).",
+        )
+    if not crs.is_geographic and transform.a < 0.02 and max(abs(transform.c), abs(transform.f)) <= 360.0:
+        raise TerrainError(
+            f"The terrain file {path} says metres, but its cells are {transform.a:.3g} wide: these are degrees.",
+            remedy="Its coordinate system is declared wrongly; assign the right one (gdal_edit -a_srs EPSG:4326).",
+        )
+
+
+def _height_unit_m(path: Path, unit: str | None) -> float:
+    """Metres in one unit of the heights; metres where the file says nothing, as every product here does."""
+    name = (unit or "m").strip().lower()
+    if name in HEIGHT_UNITS_M:
+        return HEIGHT_UNITS_M[name]
+    raise TerrainError(f"The heights of {path} are in {unit!r}, an unknown unit.", remedy="Convert them to metres.")
 
 
 def _address(path: Path) -> str:
@@ -255,7 +310,7 @@ def _native_cell_m(tiles: Sequence[_Tile], frame: LocalFrame) -> float:
     """The finest tile's spacing as the side of a square cell, rounded to 5 m (to 1 m below 10 m)."""
     sizes = []
     for tile in tiles:
-        scale = 111_320.0 if tile.geographic else 1.0  # metres in a degree of latitude
+        scale = 111_320.0 if tile.geographic else tile.unit_m  # metres in a degree of latitude
         shrink = np.cos(np.radians(frame.lat0_deg)) if tile.geographic else 1.0
         sizes.append(float(np.sqrt(tile.step_x * tile.step_y * shrink)) * scale)
     finest = min(sizes)
@@ -356,6 +411,7 @@ def _read(tile: _Tile, window: Window) -> HeightArray:
         raise TerrainError(f"The terrain file {tile.path} is damaged: {error}.", remedy="Fetch it again.") from error
     if tile.nodata is not None:
         values[values == np.float32(tile.nodata)] = np.nan
+    values *= np.float32(tile.height_unit_m)
     # Void values that a file uses without declaring them (-32768, -32767, -9999, 32767) are all no height on Earth.
     values[~((values > LOWEST_M) & (values < HIGHEST_M))] = np.nan
     return np.asarray(values, np.float32)
