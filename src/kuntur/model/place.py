@@ -47,10 +47,25 @@ class Geoid(Struct, frozen=True, kw_only=True):
     undulation_m: HeightArray
 
 
+class VerticalError(Struct, frozen=True, kw_only=True):
+    """What a survey's heights are wrong by: a Gaussian error, the same everywhere, with exponential correlation.
+
+    sigma_m: standard deviation. correlation_m: the distance at which the correlation of two places' errors has fallen
+    to exp(-1). source: where the two figures are from, and what in them is assumed.
+    """
+
+    sigma_m: float
+    correlation_m: float
+    source: str
+
+
 class Terrain(Struct, frozen=True, kw_only=True):
     """A height grid in the local frame. Row 0 is the northernmost; heights are at cell centres; NaN is a void.
 
     heights_m: (rows, cols) float32, metres above `vertical_datum`. west_m, north_m: outer corner of cell (0, 0).
+    cover_m: (rows, cols) float32, what stands on the ground there (woods, buildings), metres above it; NaN where that
+    is unknown; None where nothing is known to stand anywhere. vertical_error_le90_m: what aircraft keep clear by, the
+    specification where that is stated. error: the error that sight lines are judged by; None is unknown.
     """
 
     frame: LocalFrame
@@ -64,6 +79,13 @@ class Terrain(Struct, frozen=True, kw_only=True):
     attribution: str
     vertical_error_le90_m: float | None = None
     sha256: str = ""
+    error: VerticalError | None = None
+    cover_m: HeightArray | None = None
+
+    @property
+    def surface_m(self) -> HeightArray:
+        """(rows, cols) float32: the ground with what stands on it; NaN where either is unknown."""
+        return self.heights_m if self.cover_m is None else self.heights_m + self.cover_m
 
     @property
     def rows(self) -> int:
@@ -178,6 +200,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
 
     detection_prob: wanted probability that a crossing is seen, against a crosser who knows the plan but not the draw.
     depth_m: how far behind the border a crosser must get to be through. start_local: "HH:MM" at utc_offset_h.
+    certainty_prob: how certain a sight line must be, given the terrain's error, before anything is promised on it.
     """
 
     detection_prob: float
@@ -192,6 +215,7 @@ class Requirement(Struct, frozen=True, kw_only=True):
     height_agl_m: float
     radio_required: bool = True
     solve_s: float = 45.0
+    certainty_prob: float = 0.95
 
 
 class Area(Struct, frozen=True, kw_only=True):
