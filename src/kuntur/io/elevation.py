@@ -71,7 +71,7 @@ ASTER = Product(
 DTED = Product(name="DTED", vertical_datum="EGM96", vertical_error_le90_m=None, attribution="")
 
 
-class _Tile(Struct, frozen=True, kw_only=True):
+class Tile(Struct, frozen=True, kw_only=True):
     """One opened file: where its pixels lie, and what heights they hold. west, north: outer edges; steps > 0."""
 
     path: Path
@@ -132,8 +132,8 @@ def terrain(
     says so, become metres.
     Ellipsoidal heights are brought to EGM96 by `geoid`; EGM2008 stays what it is. Raises TerrainError and ConfigError.
     """
-    tiles = [_open(path, vertical_datum, undeclared) for path in paths]
-    datum = _one_datum(tiles)
+    tiles = [open_tile(path, vertical_datum, undeclared) for path in paths]
+    datum = one_datum(tiles)
     cell_m = cell_m or _native_cell_m(tiles, frame)
     west, south = np.ceil(np.asarray(bounds_m[:2]) / cell_m) * cell_m
     east, north = np.floor(np.asarray(bounds_m[2:]) / cell_m) * cell_m
@@ -178,6 +178,11 @@ def terrain(
     )
 
 
+def native_cell_m(paths: Sequence[Path], frame: LocalFrame, *, undeclared: str | None = None) -> float:
+    """The cell that `terrain` takes for these files by itself. Raises TerrainError for a file that cannot be used."""
+    return _native_cell_m([open_tile(path, None, undeclared) for path in paths], frame)
+
+
 def extent_deg(paths: Sequence[Path]) -> tuple[float, float, float, float]:
     """South, west, north, east of the rectangle round the files; west > east where it crosses the antimeridian."""
     boxes = []
@@ -192,7 +197,8 @@ def extent_deg(paths: Sequence[Path]) -> tuple[float, float, float, float]:
     return float(south.min()), turned[0], float(north.max()), turned[1]
 
 
-def _open(path: Path, declared: str | None, undeclared: str | None) -> _Tile:
+def open_tile(path: Path, declared: str | None, undeclared: str | None) -> Tile:
+    """Where a file's posts lie and on which vertical datum; TerrainError or ConfigError where it cannot be used."""
     address = _address(path)
     try:
         with rasterio.open(address) as file:
@@ -225,7 +231,7 @@ def _open(path: Path, declared: str | None, undeclared: str | None) -> _Tile:
             f"Nothing tells on which vertical datum the heights of {path.name} are.",
             remedy='Declare [terrain] vertical_datum = "EGM96", "EGM2008" or "WGS84 ellipsoid".',
         )
-    return _Tile(
+    return Tile(
         path=path, address=address, crs=crs.to_wkt(), geographic=bool(crs.is_geographic),
         west=transform.c, north=transform.f, step_x=transform.a, step_y=-transform.e,
         rows=rows, cols=cols, nodata=nodata, product=product, vertical_datum=datum,
@@ -294,7 +300,8 @@ def _product(path: Path, driver: str, tags: dict[str, str], wkt: str) -> tuple[P
     return product, told
 
 
-def _one_datum(tiles: Sequence[_Tile]) -> str:
+def one_datum(tiles: Sequence[Tile]) -> str:
+    """The vertical datum that all tiles share; TerrainError where they do not."""
     first = tiles[0]
     for tile in tiles:
         if tile.vertical_datum != first.vertical_datum:
@@ -306,7 +313,7 @@ def _one_datum(tiles: Sequence[_Tile]) -> str:
     return first.vertical_datum
 
 
-def _native_cell_m(tiles: Sequence[_Tile], frame: LocalFrame) -> float:
+def _native_cell_m(tiles: Sequence[Tile], frame: LocalFrame) -> float:
     """The finest tile's spacing as the side of a square cell, rounded to 5 m (to 1 m below 10 m)."""
     sizes = []
     for tile in tiles:
@@ -317,7 +324,7 @@ def _native_cell_m(tiles: Sequence[_Tile], frame: LocalFrame) -> float:
     return max(1.0, round(finest)) if finest < 10.0 else 5.0 * round(finest / 5.0)
 
 
-def _near(tile: _Tile, frame: LocalFrame) -> float:
+def _near(tile: Tile, frame: LocalFrame) -> float:
     """West edge of a tile, moved by whole turns to lie beside the area (the antimeridian cuts no area)."""
     if not tile.geographic:
         return tile.west
@@ -325,9 +332,9 @@ def _near(tile: _Tile, frame: LocalFrame) -> float:
     return tile.west + 360.0 * round((frame.lon0_deg - middle) / 360.0)
 
 
-def _groups(tiles: Sequence[_Tile], frame: LocalFrame) -> list[list[_Tile]]:
+def _groups(tiles: Sequence[Tile], frame: LocalFrame) -> list[list[Tile]]:
     """Tiles that share CRS, spacing and alignment, in the order given."""
-    groups: list[list[_Tile]] = []
+    groups: list[list[Tile]] = []
     for tile in tiles:
         for group in groups:
             lead = group[0]
@@ -344,7 +351,7 @@ def _groups(tiles: Sequence[_Tile], frame: LocalFrame) -> list[list[_Tile]]:
 
 
 def _fill(
-    grid: HeightArray, x: FloatArray, y: FloatArray, cell_m: float, group: Sequence[_Tile], frame: LocalFrame
+    grid: HeightArray, x: FloatArray, y: FloatArray, cell_m: float, group: Sequence[Tile], frame: LocalFrame
 ) -> None:
     """Put a group's heights into the cells that are still void."""
     lead = group[0]
@@ -379,7 +386,7 @@ def _fill(
 
 
 def _lay(
-    group: Sequence[_Tile], frame: LocalFrame, window: tuple[float, float, float, float]
+    group: Sequence[Tile], frame: LocalFrame, window: tuple[float, float, float, float]
 ) -> tuple[HeightArray, int, int]:
     """The posts of a group inside a window of the lead tile's (row, column) numbers; NaN is a void or no tile."""
     lead = group[0]
@@ -398,12 +405,13 @@ def _lay(
         if top >= bottom or left >= right:
             continue
         part = posts[top - row0 : bottom - row0, left - col0 : right - col0]
-        new = _read(tile, Window(left - col, top - row, right - left, bottom - top))
+        new = read_posts(tile, Window(left - col, top - row, right - left, bottom - top))
         np.copyto(part, new, where=np.isnan(part))
     return posts, row0, col0
 
 
-def _read(tile: _Tile, window: Window) -> HeightArray:
+def read_posts(tile: Tile, window: Window) -> HeightArray:
+    """Heights in metres of a window of a tile: float32 (rows, cols), NaN for a void."""
     try:
         with rasterio.open(tile.address) as file:
             values = file.read(1, window=window).astype(np.float32)

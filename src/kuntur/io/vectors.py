@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kuntur.errors import BorderError
+from kuntur.errors import BorderError, ConfigError
 
 FloatArray = NDArray[np.float64]
 
@@ -77,6 +78,35 @@ def _checked(lonlat: FloatArray, path: Path) -> FloatArray:
     if keep.sum() < 2:
         raise BorderError(f"The border line in {path} has fewer than two different points.", remedy="Replace it.")
     return np.asarray(lonlat[keep])
+
+
+def read_route(path: Path) -> FloatArray:
+    """The one line in a GeoJSON file as (n, 3) lon_deg, lat_deg, height; NaN for a height that a point does not have.
+
+    ConfigError for none, several, or one that cannot be flown. RFC 7946, 3.1.1 means a height above the WGS 84
+    ellipsoid; many programs write something else, so whoever reads says what it is.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"The route {path} is no readable GeoJSON: {error}.", remedy="Give a file with one LineString."
+        ) from error
+    found = [one for one in _geometries(document) if one.get("type") == "LineString"]
+    if len(found) != 1:
+        raise ConfigError(f"The route {path} holds {len(found)} LineStrings; it must hold one.", remedy="Keep the one.")
+    try:
+        points = [[*point[:3], *[math.nan] * (3 - len(point))] for point in found[0]["coordinates"]]
+        route = np.asarray(points, float).reshape(-1, 3)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"The route {path} has no usable coordinates.", remedy="Replace it.") from error
+    lonlat = route[:, :2]
+    if len(route) < 2 or not np.isfinite(lonlat).all() or np.abs(lonlat[:, 1]).max() > 90.0:
+        raise ConfigError(
+            f"The route {path} needs two points or more, each with longitude and latitude in degrees.",
+            remedy="GeoJSON is WGS 84, longitude first.",
+        )
+    return route
 
 
 def feature(geometry_type: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
