@@ -1,5 +1,6 @@
 # Set-up is split into stamps, so that a second run costs less than a second.
-#   make demo [HEADLESS=1]   make test   make test-all   make check   make lock   make wheel   make clean
+#   make demo [HEADLESS=1]   make test   make test-all   make check   make lock   make bench-visibility
+#   make wheel   make clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -19,7 +20,7 @@ PAGE_SOURCES := $(shell [ ! -d web ] || find web -type f -not -path 'web/node_mo
 
 GEOID_SHA256 := c02a6eb70a7a78efebe5adf3ade626eb75390e170bb8b3f36136a2c28f5326a0
 
-.PHONY: setup core geoid page demo test test-all check lock wheel clean
+.PHONY: setup core geoid page demo test test-all check lock bench-visibility wheel clean
 
 setup: core geoid page
 
@@ -100,7 +101,22 @@ lock:
 	@[ -x build/uv/bin/uv ] || { $(PYTHON) -m venv build/uv && build/uv/bin/python -m pip --quiet install uv; }
 	@build/uv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header $(LOCK_FLAGS) \
 		requirements-dev.in -o requirements.lock
+	@build/uv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-header $(LOCK_FLAGS) \
+		benchmarks/peers.in -o benchmarks/peers.lock
 	@$(PYTHON) scripts/check_locks.py
+
+# --- benchmarks: us and the peers in one run; the peers live in an environment of their own
+PEERS := build/bench
+$(PEERS)/.installed: benchmarks/peers.lock $(STAMPS)/python
+	@scripts/debian_packages.sh peers
+	@[ -x $(PEERS)/bin/python ] || $(PYTHON) -m venv $(PEERS)
+	@echo "Installing the peers of the benchmarks"
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --no-deps \
+		--only-binary :all: -r benchmarks/peers.lock || echo "Some peers are missing; the table says which" >&2
+	@touch $@
+
+bench-visibility: setup $(PEERS)/.installed
+	@$(BIN)/python benchmarks/visibility.py
 
 wheel: setup
 	@$(PIP) wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .

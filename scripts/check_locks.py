@@ -33,7 +33,9 @@ def faults_of_node_lock(text: str) -> list[str]:
 
 def main() -> int:
     faults = [
-        f"requirements.lock: {fault}" for fault in faults_of_python_lock((ROOT / "requirements.lock").read_text())
+        f"{name}: {fault}"
+        for name in ("requirements.lock", "benchmarks/peers.lock")
+        for fault in faults_of_python_lock((ROOT / name).read_text())
     ]
     node_lock = ROOT / "web" / "package-lock.json"
     if node_lock.exists():

@@ -2,6 +2,7 @@
 # Install what Kuntur needs from Debian itself, and nothing when it is all there.
 #   debian_packages.sh build     Python's venv and headers, g++        (needed: exits 1 when it cannot have them)
 #   debian_packages.sh browser   Chromium and a font for the page test (wanted: says so and goes on)
+#   debian_packages.sh peers     GRASS and SPLAT! for the benchmarks   (wanted: says so and goes on)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python="${PYTHON:-python3}"
@@ -19,10 +20,16 @@ missing_for_browser() {
     fc-list 2>/dev/null | grep -qi dejavu || echo fonts-dejavu-core fontconfig
 }
 
+missing_for_peers() {
+    command -v grass >/dev/null || echo grass-core
+    command -v splat >/dev/null || echo splat
+}
+
 case "${1:-}" in
     build) read -ra packages <<<"$(missing_for_build | tr '\n' ' ')" ;;
     browser) read -ra packages <<<"$(missing_for_browser | tr '\n' ' ')" ;;
-    *) echo "usage: $0 build|browser" >&2; exit 2 ;;
+    peers) read -ra packages <<<"$(missing_for_peers | tr '\n' ' ')" ;;
+    *) echo "usage: $0 build|browser|peers" >&2; exit 2 ;;
 esac
 [ ${#packages[@]} -gt 0 ] || exit 0
 
@@ -42,4 +49,7 @@ if [ "$1" = build ]; then
     echo "$failed" >&2
     exit 1
 fi
-echo "$failed The browser test will be skipped." >&2
+case "$1" in
+    browser) echo "$failed The browser test will be skipped." >&2 ;;
+    peers) echo "$failed The benchmark will say that they are missing." >&2 ;;
+esac
