@@ -136,6 +136,12 @@ def tile_folder(cache: Path | None = None) -> Path:
     return (cache or settings.cache_folder()) / "copernicus-glo-30"
 
 
+def extent_deg(path: Path | str) -> tuple[float, float, float, float]:
+    """South, west, north, east of an area, read from its file alone."""
+    extent = _read_area(path)[1].extent
+    return extent.south_deg, extent.west_deg, extent.north_deg, extent.east_deg
+
+
 def tile_names(path: Path | str) -> list[str]:
     """The Copernicus GLO-30 tiles that an area needs."""
     return _tile_names(_read_area(path)[1].extent)
