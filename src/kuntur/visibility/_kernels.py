@@ -14,21 +14,23 @@ from kuntur.units import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
 
-_prepared: dict[tuple[int, float, float, float], Any] = {}
+_prepared: dict[tuple[int, int, float, float, float], Any] = {}
 
 
 def relief(terrain: Terrain) -> Any:
-    """The `kuntur._core.Relief` of a terrain, made once for each height array that is alive and its place."""
-    key = (id(terrain.heights_m), terrain.cell_m, terrain.west_m, terrain.north_m)
+    """The `kuntur._core.Relief` of a terrain's surface (ground and cover), made once for each pair of arrays alive."""
+    arrays = [terrain.heights_m] if terrain.cover_m is None else [terrain.heights_m, terrain.cover_m]
+    key = (id(arrays[0]), id(arrays[-1]), terrain.cell_m, terrain.west_m, terrain.north_m)
     found = _prepared.get(key)
     if found is None:
         # A copy of the heights: holding the terrain's own array here would keep it alive for ever.
-        heights_m = np.array(terrain.heights_m, dtype=np.float32, order="C")
+        heights_m = np.array(terrain.surface_m, dtype=np.float32, order="C")
         x0_m = terrain.west_m + 0.5 * terrain.cell_m
         y0_m = terrain.north_m - 0.5 * terrain.cell_m
         found = Relief(heights_m, terrain.cell_m, x0_m, y0_m)
         _prepared[key] = found
-        weakref.finalize(terrain.heights_m, _prepared.pop, key, None)
+        for array in arrays:
+            weakref.finalize(array, _prepared.pop, key, None)
     return found
 
 
