@@ -369,4 +369,5 @@ def _weather(file: AreaFile) -> Weather:
         wind_speed_mps=w.wind_speed_mps,
         wind_from_rad=w.wind_from_deg * DEG_TO_RAD,
         visibility_m=w.visibility_m,
+        light=w.light,
     )

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from kuntur.model.place import Light, Target
+
 Latitude = Annotated[float, Meta(ge=-90.0, le=90.0)]
 Longitude = Annotated[float, Meta(ge=-180.0, le=180.0)]
 Altitude = Annotated[float, Meta(ge=-500.0, le=9000.0)]
@@ -161,7 +163,7 @@ class CrosserTable(Struct, frozen=True, kw_only=True):
     id: Identifier
     name: str
     mode: Literal["walk", "drive"]
-    target: Literal["person", "light_vehicle"]
+    target: Target
     speed_factor: Positive = 1.0
     required: bool = True
 
@@ -171,6 +173,7 @@ class WeatherTable(Struct, frozen=True, kw_only=True):
     wind_speed_mps: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
     wind_from_deg: Annotated[float, Meta(ge=0.0, le=360.0)] = 0.0
     visibility_m: Positive = 20_000.0
+    light: Light = "night"
 
 
 class RequirementTable(Struct, frozen=True, kw_only=True):
@@ -194,10 +197,18 @@ class CameraTable(Struct, frozen=True, kw_only=True):
     band: Literal["EO", "LWIR", "MWIR"]
     columns_px: Annotated[int, Meta(ge=1)]
     rows_px: Annotated[int, Meta(ge=1)]
-    hfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)]
-    vfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)]
     source: str
+    hfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)] | None = None
+    vfov_deg: Annotated[float, Meta(gt=0.0, lt=180.0)] | None = None
     mass_kg: Positive | None = None
+    pixel_pitch_m: Annotated[float, Meta(gt=0.0, lt=1e-3)] | None = None
+    focal_length_m: Annotated[float, Meta(gt=0.0, lt=10.0)] | None = None
+    f_number: Positive | None = None
+    netd_k: Annotated[float, Meta(gt=0.0, lt=10.0)] | None = None
+    least_light_lux: Positive | None = None
+    sources: dict[str, str] = {}
+    unverified: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class RadioTable(Struct, frozen=True, kw_only=True):
@@ -209,19 +220,29 @@ class RadioTable(Struct, frozen=True, kw_only=True):
     antenna_gain_dbi: float | None = None
     sensitivity_dbm: float | None = None
     max_range_m: Positive | None = None
+    sources: dict[str, str] = {}
+    unverified: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 class AirframeTable(Struct, frozen=True, kw_only=True):
+    """What is published about an airframe. What an area flies needs more than a catalog may know: `catalog.airframe`.
+
+    mass_kg: at which the endurance holds. category: the class people buy it in.
+    """
+
     id: Identifier
     name: str
-    kind: Literal["multirotor", "fixed_wing"]
+    kind: Literal["multirotor", "fixed_wing", "helicopter"]
     propulsion: Literal["electric", "combustion"]
-    mass_kg: Positive
-    endurance_s: Positive
-    cruise_mps: Positive
-    max_speed_mps: Positive
-    ceiling_msl_m: Positive
     source: str
+    category: str | None = None
+    launch: Literal["vertical", "hand", "catapult", "runway"] | None = None
+    mass_kg: Positive | None = None
+    endurance_s: Positive | None = None
+    cruise_mps: Positive | None = None
+    max_speed_mps: Positive | None = None
+    ceiling_msl_m: Positive | None = None
     battery_wh: Positive | None = None
     rotor_disc_area_m2: Positive | None = None
     wing_span_m: Positive | None = None
@@ -230,6 +251,8 @@ class AirframeTable(Struct, frozen=True, kw_only=True):
     max_wind_mps: Positive | None = None
     max_climb_mps: Positive | None = None
     stall_mps: Positive | None = None
+    sources: dict[str, str] = {}
+    unverified: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 

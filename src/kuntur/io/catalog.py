@@ -1,33 +1,117 @@
-"""The airframes, cameras and radios that come with Kuntur, and the fleet of an area made of them."""
+"""The airframes, cameras and radios that come with Kuntur, and the fleet of an area made of them.
+
+A catalog entry holds what is published and no more, so most of its figures may be missing. An aircraft of an area needs
+certain ones to be planned with: `airframe` and `camera` make the model's nouns and name what is missing.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from kuntur import config
 from kuntur.errors import ConfigError
-from kuntur.io.area_file import AircraftTable, AreaFile, CameraTable, CatalogFile
+from kuntur.io.area_file import AircraftTable, AirframeTable, AreaFile, CameraTable, CatalogFile, RadioTable
 from kuntur.model.assets import Aircraft, Airframe, Camera, Fleet, Radio
 from kuntur.units import DEG_TO_RAD
 
 T = TypeVar("T", bound=Struct)
+Entry = AirframeTable | CameraTable | RadioTable
+
+NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
+    AirframeTable: ("mass_kg", "endurance_s", "cruise_mps", "max_speed_mps", "ceiling_msl_m"),
+    CameraTable: ("hfov_deg", "vfov_deg"),
+    RadioTable: (),
+}
+"""Figures without which nothing can be planned: what `aircraft.performance` and the search pattern are made of."""
+
+WORDS = ("id", "name", "kind", "category", "launch", "source", "sources", "unverified", "unknown")
+"""Keys of an entry that are not figures."""
 
 CATALOG = Path(__file__).resolve().parents[1] / "data" / "catalog.toml"
 
 
 def read() -> CatalogFile:
     """The airframes, cameras and radios that come with Kuntur, each with its public source."""
-    return config.decode(tomllib.loads(CATALOG.read_text(encoding="utf-8")), CatalogFile, CATALOG.name)
+    known = config.decode(tomllib.loads(CATALOG.read_text(encoding="utf-8")), CatalogFile, CATALOG.name)
+    for entry in (*known.airframe, *known.camera, *known.radio):
+        _check(entry)
+    return known
+
+
+def figures(entry: Entry) -> dict[str, Any]:
+    """The published figures of an entry by key, in the order of its table; what is not published is not there."""
+    every = msgspec.structs.asdict(entry).items()
+    return {key: value for key, value in every if key not in WORDS and value is not None}
+
+
+def missing(entry: Entry) -> tuple[str, ...]:
+    """Keys of figures that this entry could have and does not: what does not apply to it is left out."""
+    absent = [key for key in entry.__struct_fields__ if key not in WORDS and getattr(entry, key) is None]
+    return tuple(key for key in absent if _applies(entry, key))
+
+
+def source_of(entry: Entry, key: str) -> str:
+    """Where a figure is from."""
+    return entry.sources.get(key, entry.source)
+
+
+def lacking(entry: Entry) -> tuple[str, ...]:
+    """What stands between this entry and a plan; empty when it can be planned with."""
+    lacks = [key for key in NEEDED[type(entry)] if getattr(entry, key) is None]
+    if isinstance(entry, AirframeTable) and entry.kind == "helicopter":
+        lacks.append("a performance model of helicopters")
+    return tuple(lacks)
+
+
+def _applies(entry: Entry, key: str) -> bool:
+    if isinstance(entry, AirframeTable):
+        return not (
+            (key == "battery_wh" and entry.propulsion == "combustion")
+            or (key == "rotor_disc_area_m2" and entry.kind == "fixed_wing")
+            or (key in ("wing_span_m", "wing_area_m2", "stall_mps") and entry.kind != "fixed_wing")
+        )
+    if isinstance(entry, CameraTable):
+        return not ((key == "netd_mk" and entry.band == "EO") or (key == "least_light_lux" and entry.band != "EO"))
+    return True
+
+
+def _check(entry: Entry) -> None:
+    """Sources and doubts must be about figures that are there."""
+    known = figures(entry)
+    for key in (*entry.sources, *entry.unverified):
+        if key not in known:
+            raise ConfigError(
+                f'"{entry.id}" names the figure "{key}" in `sources` or `unverified`, and has no such figure.',
+                remedy=f"Figures of this entry: {', '.join(known)}.",
+            )
+
+
+def airframe(table: AirframeTable) -> Airframe:
+    """The airframe to plan with; ConfigError naming the figures that nobody publishes."""
+    _need(table)
+    return Airframe(**{key: getattr(table, key) for key in Airframe.__struct_fields__})
+
+
+def _need(entry: Entry) -> None:
+    lacks = lacking(entry)
+    if lacks:
+        raise ConfigError(
+            f'Nothing can be planned with "{entry.id}" ({entry.name}): it lacks {", ".join(lacks)}.',
+            remedy=f"Take another, or describe it in the area file with figures that you have. `kuntur fleet {entry.id}` "
+            "shows what is known.",
+        )
 
 
 def fleet(file: AreaFile) -> Fleet:
     known = read()
+    for entry in (*file.airframe, *file.camera, *file.radio):
+        _check(entry)
     airframes = _by_id((*known.airframe, *file.airframe), "airframe")
     cameras = _by_id((*known.camera, *file.camera), "camera")
     radios = _by_id((*known.radio, *file.radio), "radio")
@@ -52,9 +136,9 @@ def fleet(file: AreaFile) -> Fleet:
                 system_id=one.system_id,
                 base_id=one.base,
                 turnround_s=one.turnround_s,
-                airframe=Airframe(**msgspec.structs.asdict(_pick(airframes, one.airframe, one, "airframe"))),
-                camera=_camera(_pick(cameras, one.camera, one, "camera")),
-                radio=Radio(**msgspec.structs.asdict(_pick(radios, one.radio, one, "radio"))),
+                airframe=airframe(_pick(airframes, one.airframe, one, "airframe")),
+                camera=camera(_pick(cameras, one.camera, one, "camera")),
+                radio=radio(_pick(radios, one.radio, one, "radio")),
             )
         )
     return Fleet(aircraft=tuple(aircraft))
@@ -79,7 +163,10 @@ def _pick(tables: Mapping[str, T], name: str, aircraft: AircraftTable, kind: str
     return tables[name]
 
 
-def _camera(table: CameraTable) -> Camera:
+def camera(table: CameraTable) -> Camera:
+    """The camera to plan with; ConfigError naming the figures that nobody publishes."""
+    _need(table)
+    assert table.hfov_deg is not None and table.vfov_deg is not None, "checked by _need"
     return Camera(
         id=table.id,
         name=table.name,
@@ -90,4 +177,17 @@ def _camera(table: CameraTable) -> Camera:
         vfov_rad=table.vfov_deg * DEG_TO_RAD,
         source=table.source,
         mass_kg=table.mass_kg,
+        pixel_pitch_m=_scaled(table.pixel_pitch_um, 1e-6),
+        focal_length_m=_scaled(table.focal_length_mm, 1e-3),
+        f_number=table.f_number,
+        netd_k=_scaled(table.netd_mk, 1e-3),
+        least_light_lux=table.least_light_lux,
     )
+
+
+def radio(table: RadioTable) -> Radio:
+    return Radio(**{key: getattr(table, key) for key in Radio.__struct_fields__})
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor

@@ -8,7 +8,12 @@ from msgspec import Struct
 
 
 class Camera(Struct, frozen=True, kw_only=True):
-    """One imaging channel. hfov/vfov: the field of view used for search. pixels: columns, rows."""
+    """One imaging channel. hfov/vfov: the field of view used for search. pixels: columns, rows.
+
+    f_number, pixel_pitch_m, focal_length_m: of the lens and detector at that field of view. netd_k: noise-equivalent
+    temperature difference (infrared). least_light_lux: the rated minimum illumination (visible band, without lamps).
+    None is unknown: what the sensor model then assumes is in `visibility.acquisition.assumed`.
+    """
 
     id: str
     name: str
@@ -19,6 +24,11 @@ class Camera(Struct, frozen=True, kw_only=True):
     vfov_rad: float
     source: str
     mass_kg: float | None = None
+    pixel_pitch_m: float | None = None
+    focal_length_m: float | None = None
+    f_number: float | None = None
+    netd_k: float | None = None
+    least_light_lux: float | None = None
 
 
 class Radio(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,9 @@ from kuntur.model.assets import Base, Fleet
 
 FloatArray = NDArray[np.float64]
 HeightArray = NDArray[np.float32]
+Light = Literal["day", "night"]
+Target = Literal["person", "pack_animal", "light_vehicle", "truck"]
+"""What a camera looks for: a size on the ground, never somebody."""
 
 
 class LocalFrame(Struct, frozen=True, kw_only=True):
@@ -173,12 +176,16 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 class Weather(Struct, frozen=True, kw_only=True):
-    """The air planned for: ISA deviation and a steady wind (where it blows FROM, clockwise from true north)."""
+    """The air planned for: ISA deviation and a steady wind (where it blows FROM, clockwise from true north).
+
+    light: at night a camera in the visible band finds nothing unless it is a low-light one (`Camera.least_light_lux`).
+    """
 
     isa_offset_k: float = 0.0
     wind_speed_mps: float = 0.0
     wind_from_rad: float = 0.0
     visibility_m: float = 20_000.0
+    light: Light = "night"
 
 
 class CrosserClass(Struct, frozen=True, kw_only=True):
@@ -190,7 +197,7 @@ class CrosserClass(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     mode: Literal["walk", "drive"]
-    target: Literal["person", "light_vehicle"]
+    target: Target
     speed_factor: float = 1.0
     required: bool = True
 
