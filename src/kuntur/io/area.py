@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kuntur import config
 from kuntur.errors import BorderError, ConfigError, TerrainError
 from kuntur.geodesy import frames, grid, lines
-from kuntur.io import catalog, elevation, geoid, settings, sketched, tiles, vectors
+from kuntur.io import catalog, cover, elevation, geoid, settings, sketched, tiles, vectors
 from kuntur.io.area_file import (
     AreaFile,
     BaseTable,
@@ -119,16 +119,28 @@ def _terrain(
             cell_m=table.cell_m,
             vertical_datum=table.vertical_datum,
             vertical_error_le90_m=table.vertical_error_le90_m,
+            error_correlation_m=table.error_correlation_m,
             attribution=table.attribution,
         )
-        return terrain, {path.name: _sha256(path) for path in paths}
+        return _covered(terrain, table.cover, toml, {path.name: _sha256(path) for path in paths})
     if table.sketch is None:
         raise TerrainError(
             f'The area "{file.id}" comes without terrain.',
             remedy="Give the files by --terrain, name them in [terrain] sources, or run `kuntur area fetch`.",
         )
     cell_m = table.cell_m or sketched.DEFAULT_CELL_M
-    return sketched.terrain(table.sketch, frame, bounds, cell_m, border_m, cache, progress), {}
+    drawn = sketched.terrain(table.sketch, frame, bounds, cell_m, border_m, cache, progress)
+    return _covered(drawn, table.cover, toml, {})
+
+
+def _covered(
+    terrain: Terrain, sources: Sequence[str], toml: Path, hashes: dict[str, str]
+) -> tuple[Terrain, dict[str, str]]:
+    """The terrain with what stands on it, where the area names such files, and the hashes of all its files."""
+    if not sources:
+        return terrain, hashes
+    paths = elevation.files(sources, toml.parent)
+    return cover.laid(terrain, paths), hashes | {path.name: _sha256(path) for path in paths}
 
 
 def tile_folder(cache: Path | None = None) -> Path:

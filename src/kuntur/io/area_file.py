@@ -17,6 +17,7 @@ Altitude = Annotated[float, Meta(ge=-500.0, le=9000.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
+Certainty = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Identifier = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
 Datum = Literal["EGM96", "EGM2008", "WGS84 ellipsoid"]
 
@@ -81,13 +82,16 @@ class TerrainTable(Struct, frozen=True, kw_only=True):
     """Heights: survey files (`sources`, paths or patterns beside the area file) or, without any, a sketch.
 
     cell_m: the square cell worked with; left out, the files' own, rounded. vertical_datum: needed when the product does
-    not tell it. vertical_error_le90_m: linear error at 90 % of the product, when known.
+    not tell it. vertical_error_le90_m: linear error at 90 % of the product, when known; error_correlation_m: the
+    distance at which that error's correlation has fallen to exp(-1). cover: rasters of what stands on the ground.
     """
 
     sources: tuple[str, ...] = ()
     cell_m: Annotated[float, Meta(ge=1.0, le=1000.0)] | None = None
     vertical_datum: Datum | None = None
     vertical_error_le90_m: Positive | None = None
+    error_correlation_m: Positive | None = None
+    cover: tuple[str, ...] = ()
     attribution: str = ""
     sketch: SketchTable | None = None
 
@@ -189,6 +193,7 @@ class RequirementTable(Struct, frozen=True, kw_only=True):
     height_agl_m: Positive
     radio_required: bool = True
     solve_s: Positive = 45.0
+    certainty_prob: Certainty = 0.95
 
 
 class CameraTable(Struct, frozen=True, kw_only=True):

@@ -25,7 +25,8 @@ from rasterio.windows import Window
 
 from kuntur.errors import ConfigError, TerrainError
 from kuntur.geodesy import frames, heights
-from kuntur.model.place import Geoid, HeightArray, LocalFrame, Terrain
+from kuntur.model.place import Geoid, HeightArray, LocalFrame, Terrain, VerticalError
+from kuntur.visibility import doubt
 
 FloatArray = NDArray[np.float64]
 Bounds = tuple[float, float, float, float]
@@ -41,12 +42,14 @@ MOST_CELLS = 60_000_000  # 240 MB of heights
 
 
 class Product(Struct, frozen=True, kw_only=True):
-    """What a survey is known to be. vertical_error_le90_m: linear error at 90 %, from the product's specification."""
+    """What a survey is known to be. vertical_error_le90_m: linear error at 90 %, from the product's specification;
+    error: as measured by others, for sight lines (visibility.doubt)."""
 
     name: str
     vertical_datum: str
     vertical_error_le90_m: float | None
     attribution: str
+    error: VerticalError | None = None
 
 
 SRTM = Product(
@@ -54,6 +57,7 @@ SRTM = Product(
     vertical_datum="EGM96",
     vertical_error_le90_m=16.0,  # mission requirement (Farr et al. 2007, doi:10.1029/2005RG000183)
     attribution="Terrain: SRTM, NASA / NGA / USGS, public domain",
+    error=doubt.SRTM,
 )
 COPERNICUS = Product(
     name="Copernicus DEM GLO-30",
@@ -61,12 +65,14 @@ COPERNICUS = Product(
     vertical_error_le90_m=4.0,  # Copernicus DEM Product Handbook, absolute vertical accuracy
     attribution="Terrain: produced using Copernicus WorldDEM-30 © DLR e.V. 2010-2014 and © Airbus Defence and Space "
     "GmbH 2014-2018 provided under COPERNICUS by the European Union and ESA; all rights reserved",
+    error=doubt.COPERNICUS_GLO_30,
 )
 ASTER = Product(
     name="ASTER GDEM",
     vertical_datum="EGM96",
     vertical_error_le90_m=None,
     attribution="Terrain: ASTER GDEM, a product of METI and NASA",
+    error=doubt.ASTER_GDEM,
 )
 DTED = Product(name="DTED", vertical_datum="EGM96", vertical_error_le90_m=None, attribution="")
 
@@ -122,6 +128,7 @@ def terrain(
     cell_m: float | None = None,
     vertical_datum: str | None = None,
     vertical_error_le90_m: float | None = None,
+    error_correlation_m: float | None = None,
     attribution: str = "",
     undeclared: str | None = None,
 ) -> Terrain:
@@ -175,6 +182,11 @@ def terrain(
         attribution=attribution or "; ".join(credits),
         vertical_error_le90_m=vertical_error_le90_m if vertical_error_le90_m is not None else known,
         sha256=hashlib.sha256(grid.tobytes()).hexdigest(),
+        error=doubt.stated(
+            doubt.worst(t.product.error if t.product else None for t in tiles),
+            le90_m=vertical_error_le90_m,
+            correlation_m=error_correlation_m,
+        ),
     )
 
 

@@ -123,6 +123,19 @@ def worst(errors: Iterable[VerticalError | None]) -> VerticalError | None:
     )
 
 
+def stated(known: VerticalError | None, *, le90_m: float | None, correlation_m: float | None) -> VerticalError | None:
+    """The error after what an area states about its own terrain: that goes before what is known of the product."""
+    if le90_m is None and (known is None or correlation_m is None):
+        return known
+    sigma_m = le90_m / LE90_SIGMAS if le90_m is not None else known.sigma_m  # type: ignore[union-attr]
+    length_m = correlation_m or (known.correlation_m if known else CORRELATION_ASSUMED_M)
+    said = [f"{le90_m:g} m at 90 %"] * (le90_m is not None)
+    said += [f"correlation over {correlation_m:g} m"] * (correlation_m is not None)
+    assumed = "" if known or correlation_m is not None else "; correlation assumed to be SRTM's"
+    source = f"stated for this area: {', '.join(said)}{assumed}" + (f"; else: {known.source}" if known else "")
+    return VerticalError(sigma_m=sigma_m, correlation_m=length_m, source=source)
+
+
 def error_fields(
     shape: tuple[int, int], cell_m: float, error: VerticalError, rng: np.random.Generator
 ) -> Iterator[NDArray[np.float32]]:
