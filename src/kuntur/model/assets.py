@@ -31,8 +31,14 @@ class Camera(Struct, frozen=True, kw_only=True):
     least_light_lux: float | None = None
 
 
+Polarisation = Literal["vertical", "horizontal"]
+
+
 class Radio(Struct, frozen=True, kw_only=True):
-    """A data link. Unknown figures are None; the link budget then says so instead of guessing."""
+    """A data link, the same at both ends. Unknown figures are None; the link budget then says so instead of guessing.
+
+    antenna_gain_dbi: of the antenna it comes with. sensitivity_dbm: at the data rate that the source names.
+    """
 
     id: str
     name: str
@@ -42,6 +48,7 @@ class Radio(Struct, frozen=True, kw_only=True):
     sensitivity_dbm: float | None
     max_range_m: float | None
     source: str
+    polarisation: Polarisation | None = None
 
 
 class Airframe(Struct, frozen=True, kw_only=True):
@@ -69,7 +76,10 @@ class Airframe(Struct, frozen=True, kw_only=True):
 
 
 class Base(Struct, frozen=True, kw_only=True):
-    """A place aircraft start from and return to. x_m, y_m in the local frame."""
+    """A place aircraft start from and return to. x_m, y_m in the local frame.
+
+    mast_gain_dbi: the mast's own antenna less its feeder's loss; None is the antenna that each radio comes with.
+    """
 
     id: str
     name: str
@@ -80,6 +90,7 @@ class Base(Struct, frozen=True, kw_only=True):
     alt_msl_m: float
     pads: int
     mast_agl_m: float = 10.0
+    mast_gain_dbi: float | None = None
 
 
 class Aircraft(Struct, frozen=True, kw_only=True):
