@@ -1,50 +1,42 @@
-"""How likely one look finds its target, how a turning gimbal spreads its looks, and the detection rate that follows.
+"""How a turning gimbal spreads its looks, and the detection rate that follows.
 
-The chain is: resolution on target (Johnson 1958) -> probability that one look finds it (target transfer probability
-function, atmosphere, availability) -> looks at a point (the search pattern) -> rate in 1/s. Everything here is a model:
-the constants are published ones, the product has not been tried against real crossers (see `AVAILABILITY`).
+The chain is: one look (`acquisition`: probability that it finds its target) -> looks at a point (the search pattern) ->
+rate in 1/s -> lateral range curve and sweep width. Everything here is a model: the constants are published ones or
+assumptions called so, the product has not been tried against real crossers (see `AVAILABILITY`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from kuntur.model.assets import Camera
-from kuntur.model.place import Weather
+from kuntur.model.place import Target, Weather
+from kuntur.visibility.acquisition import AVAILABILITY, VISIBLE_HEIGHT_M, glimpse_prob, max_range_m
+
+__all__ = [
+    "AVAILABILITY",
+    "VISIBLE_HEIGHT_M",
+    "Band",
+    "SearchPattern",
+    "Target",
+    "detection_rate_hz",
+    "glimpse_prob",
+    "lateral_range_prob",
+    "max_range_m",
+    "pass_prob",
+    "pointing",
+    "search_for",
+    "search_pattern",
+    "sweep_width_m",
+]
 
 FloatArray = NDArray[np.float64]
-Target = Literal["person", "light_vehicle"]
-
-CRITICAL_DIMENSION_M: Final[dict[Target, float]] = {
-    "person": 0.75,  # of a 1.8 m x 0.5 m human: FLIR technical note TN-0002, "How far can you see with it?"
-    "light_vehicle": 2.3,  # NATO standard target 2.3 m x 2.3 m: STANAG 4347
-}
-VISIBLE_HEIGHT_M: Final[dict[Target, float]] = {"person": 1.0, "light_vehicle": 1.0}
-"""Sight must reach down to this height: about the upper half of a person, the upper third of a car. Judged, not
-measured."""
-
-DETECTION_CYCLES: Final = 1.0
-"""Cycles across the critical dimension for 50 % detection: 1.0 +- 0.25 (Johnson 1958, "Analysis of image forming
-systems", Table 1); 1 line pair in STANAG 4347 and 4348. FLIR's notes use 0.75; the stricter is kept."""
-
-AVAILABILITY: Final = 0.558
-"""Upper limit of what one look is worth, however near the target: the successful detection probability of an automatic
-detector of persons in drone video (Doull, Chalmers, Fergus, Longmore, Piel & Wich 2021, Sensors 21:4074). It stands for
-the detector, camouflage and posture together. It is taken as fresh in every look; misses that persist over looks (a
-hidden heat source, a tired operator) are not in it, so a plan must state them apart."""
-
-CONTRAST_EXTINCTION: Final = 3.912
-"""Koschmieder 1924: contrast falls as exp(-3.912 R / V), to 2 % at the visibility V. Used for every band; long-wave
-infrared suffers less from haze, so there it errs on the safe side."""
-
-USEFUL_GLIMPSE_PROB: Final = 0.02
-"""Looks worth less than this are not counted at all."""
 
 STEEPEST_DEPRESSION_RAD: Final = math.radians(60.0)
 """The search stops here: steeper, a standing person is foreshortened below the critical dimension, and the cone under
@@ -53,6 +45,10 @@ the aircraft is looked at before and after it passes overhead."""
 LOOK_S: Final = 1.0
 """Step and stare: half a second to turn by one picture and settle, half a second of still picture. Judged, not
 measured."""
+
+CORRELATION_S: Final = 10.0
+"""Assumption: two looks at a point closer in time than this count once. In 10 s a wing at 30 m/s sees a target 1 km off
+from 17 degrees farther round, behind other stones and another side of it; a walker has gone ten paces."""
 
 RELIEF_M: Final = 300.0
 """The search looks high enough to see ground this much higher than the ground below the aircraft at full range."""
@@ -79,45 +75,10 @@ class SearchPattern(Struct, frozen=True, kw_only=True):
     least_depression_rad: float
     greatest_depression_rad: float
 
-
-def glimpse_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
-    """Probability that one look finds a target that is in the picture and in line of sight; same shape as the ranges.
-
-    Cycles on target N = critical dimension / (2 x range x angle of the coarser pixel at the picture's middle);
-    P = x^E / (1 + x^E), x = N / N50, E = 2.7 + 0.7 x (target transfer probability function: Ratches 1976, Static
-    Performance Model; Holst, Electro-Optical Imaging System Performance), times the contrast transmission of the air
-    and AVAILABILITY. 0 where that is below USEFUL_GLIMPSE_PROB. Falls with range. Daylight is not in it: an EO camera
-    is taken to have light enough.
-    """
-    prob = _found_prob(camera, target, np.asarray(slant_range_m, float), weather)
-    return np.where(prob >= USEFUL_GLIMPSE_PROB, prob, 0.0)
-
-
-def _found_prob(camera: Camera, target: Target, slant_range_m: FloatArray, weather: Weather) -> FloatArray:
-    pixel_rad = max(
-        2.0 * math.tan(camera.hfov_rad / 2.0) / camera.columns_px,
-        2.0 * math.tan(camera.vfov_rad / 2.0) / camera.rows_px,
-    )
-    range_m = np.maximum(slant_range_m, 1.0)
-    # Beyond 20 times the cycles needed the curve is flat; the limit keeps x^E finite.
-    x = np.minimum(CRITICAL_DIMENSION_M[target] / (2.0 * pixel_rad * range_m) / DETECTION_CYCLES, 20.0)
-    power = x ** (2.7 + 0.7 * x)
-    transmission = np.exp(-CONTRAST_EXTINCTION * range_m / weather.visibility_m)
-    return np.asarray(AVAILABILITY * transmission * power / (1.0 + power))
-
-
-def max_range_m(camera: Camera, target: Target, weather: Weather) -> float:
-    """Slant range beyond which a look is worth less than USEFUL_GLIMPSE_PROB (rounded down to 1 cm); 0 if always."""
-    low, high = 1.0, 100_000.0
-    if _found_prob(camera, target, np.asarray(low), weather) < USEFUL_GLIMPSE_PROB:
-        return 0.0
-    while high - low > 0.01:
-        middle = 0.5 * (low + high)
-        if _found_prob(camera, target, np.asarray(middle), weather) >= USEFUL_GLIMPSE_PROB:
-            low = middle
-        else:
-            high = middle
-    return low
+    @property
+    def independent_s(self) -> float:
+        """Time in which looks at a point count once: whole revolutions, and no less than CORRELATION_S."""
+        return self.revolution_s * max(1, math.ceil(CORRELATION_S / self.revolution_s - 1e-9))
 
 
 def search_pattern(
@@ -202,17 +163,18 @@ def detection_rate_hz(
 ) -> FloatArray:
     """Detection rate in 1/s of a target in line of sight at these ranges and depressions (broadcast together).
 
-    glimpse probability / revolution time where the depression is covered, else 0: at most ONE look counts in each
-    revolution, so overlapping and successive frames are never taken as independent looks.
+    glimpse probability / `search.independent_s` where the depression is covered, else 0: at most ONE look counts in
+    each revolution (or in as many as CORRELATION_S takes), so overlapping and successive frames are never taken as
+    independent looks.
 
-    Why p and not -ln(1 - p): looks come once a revolution at a random moment, not as a Poisson process. A point exposed
-    for the share r <= 1 of a revolution is missed with probability 1 - p r <= exp(-p r), and whole revolutions
-    multiply, so 1 - exp(-exposure) with the rate p / revolution is never more than the looks deliver, for any coming
-    and going in and out of view. With -ln(1 - p) it would promise too much: (1 - p)^r <= 1 - p r (Bernoulli).
+    Why p and not -ln(1 - p): the look that counts comes once in that time at a random moment, not as a Poisson process.
+    A point exposed for the share r <= 1 of it is missed with probability 1 - p r <= exp(-p r), and whole ones multiply,
+    so 1 - exp(-exposure) with the rate p / time is never more than the looks deliver, for any coming and going in and
+    out of view. With -ln(1 - p) it would promise too much: (1 - p)^r <= 1 - p r (Bernoulli).
     """
     range_m, depression = np.broadcast_arrays(np.asarray(slant_range_m, float), np.asarray(depression_rad, float))
     covered = (depression >= search.least_depression_rad) & (depression <= search.greatest_depression_rad)
-    rate = glimpse_prob(camera, target, range_m, weather) / search.revolution_s
+    rate = glimpse_prob(camera, target, range_m, weather) / search.independent_s
     return np.where(covered, rate, 0.0)
 
 
