@@ -364,6 +364,7 @@ def _base(table: BaseTable, frame: LocalFrame, terrain: Terrain) -> Base:
     return Base(
         id=table.id, name=table.name, lat_deg=table.lat_deg, lon_deg=table.lon_deg, x_m=x, y_m=y,
         alt_msl_m=float(grid.height_at(terrain, x, y)), pads=table.pads, mast_agl_m=table.mast_agl_m,
+        mast_gain_dbi=table.mast_gain_dbi,
     )  # fmt: skip
 
 

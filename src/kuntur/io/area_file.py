@@ -116,6 +116,7 @@ class BaseTable(Struct, frozen=True, kw_only=True):
     lon_deg: Longitude
     pads: Annotated[int, Meta(ge=0)]
     mast_agl_m: Positive = 10.0
+    mast_gain_dbi: float | None = None
 
 
 class ZoneTable(Struct, frozen=True, kw_only=True):
@@ -225,6 +226,7 @@ class RadioTable(Struct, frozen=True, kw_only=True):
     antenna_gain_dbi: float | None = None
     sensitivity_dbm: float | None = None
     max_range_m: Positive | None = None
+    polarisation: Literal["vertical", "horizontal"] | None = None
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
