@@ -1,4 +1,4 @@
-"""Is a flight path clear of the terrain: over the highest ground in a corridor, not at its waypoints."""
+"""Is a flight path clear of the terrain and what stands on it: over the highest in a corridor, not at its waypoints."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ def terrain_error_m(terrain: Terrain) -> float:
 
 
 def clearance_m(terrain: Terrain, xyz_m: ArrayLike, corridor_m: float) -> FloatArray:
-    """Least height of each leg above all terrain within `corridor_m` of it.
+    """Least height of each leg above all terrain, and what stands on it, within `corridor_m` of it.
 
     xyz_m: (n, 3) x, y, alt_msl_m of the polyline's vertices, n >= 2. Returns (n - 1,). NaN where the corridor leaves
-    the terrain or touches a void. Every point of the leg is compared with every terrain cell within the corridor
-    of that point (plus one cell diagonal: the interpolated surface is covered); the terrain's error is not subtracted.
+    the terrain or touches a void of it or of its cover. Every point of the leg is compared with every terrain cell
+    within the corridor of that point (plus one cell diagonal: the interpolated surface is covered); the terrain's error
+    is not subtracted.
     """
     xyz = np.asarray(xyz_m, float)
     return np.array([_leg_clearance(terrain, a, b, corridor_m) for a, b in itertools.pairwise(xyz)])
 
 
 def is_safe(terrain: Terrain, xyz_m: ArrayLike, corridor_m: float, height_m: float) -> bool:
-    """Whether every leg stays `height_m` plus the terrain's error above ground in the corridor; False over voids."""
+    """Whether every leg stays `height_m` plus the terrain's error above all in the corridor; False over voids."""
     return bool(np.all(clearance_m(terrain, xyz_m, corridor_m) >= height_m + terrain_error_m(terrain)))
 
 
@@ -81,4 +82,6 @@ def _piece_clearance(terrain: Terrain, a: FloatArray, b: FloatArray, corridor_m:
     else:
         altitude = np.full(s.shape, min(a[2], b[2]))
     height = altitude - terrain.heights_m[row0:row1, col0:col1]
+    if terrain.cover_m is not None:
+        height = height - terrain.cover_m[row0:row1, col0:col1]
     return float(np.min(height[within]))

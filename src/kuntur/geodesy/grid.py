@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import ArrayLike, NDArray
 
 from kuntur.errors import TerrainError
@@ -74,6 +75,11 @@ def lattice(terrain: Terrain, cell_m: float, bounds_m: tuple[float, float, float
         west_m=terrain.west_m + col0 * terrain.cell_m,
         north_m=terrain.north_m - row0 * terrain.cell_m,
     )
+
+
+def surface(terrain: Terrain) -> Terrain:
+    """The terrain with what stands on it made ground: what aircraft must clear."""
+    return terrain if terrain.cover_m is None else replace(terrain, heights_m=terrain.surface_m, cover_m=None)
 
 
 def blocks(terrain: Terrain, cells: Lattice) -> NDArray[np.float32]:

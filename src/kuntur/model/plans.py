@@ -72,6 +72,11 @@ class Certificate(Struct, frozen=True, kw_only=True):
     until_s: float | None = None
     """All numbers are about crossings that begin at from_s or later and are through by until_s (None: the end):
     before, the aircraft are on the way to their stations, after, on the way home."""
+    certainty_prob: float | None = None
+    """How certain each sight line is that the floor counts on; None: the terrain's error is unknown, no margin kept."""
+    terrain_sigma_m: float | None = None
+    terrain_correlation_m: float | None = None
+    """The vertical error that the margin was taken for."""
 
 
 class Strategy(Struct, frozen=True, kw_only=True):

@@ -208,6 +208,7 @@ def _blank(
 ) -> Certificate:
     need = setting.area.requirement
     cells = setting.views[0].graph.cells
+    error = setting.area.terrain.error
     return Certificate(
         floor=0.0,
         floor_planning=0.0,
@@ -227,6 +228,9 @@ def _blank(
         caveats=_caveats(setting, from_s, until_s),
         from_s=from_s,
         until_s=until_s,
+        certainty_prob=None if error is None else need.certainty_prob,
+        terrain_sigma_m=None if error is None else error.sigma_m,
+        terrain_correlation_m=None if error is None else error.correlation_m,
     )
 
 
@@ -261,11 +265,28 @@ def _caveats(setting: strategy.Setting, from_s: float, until_s: float) -> tuple[
         "Crossers appear at the border line between its ends; the far side and ways round the ends are not modelled.",
         "The ceiling is about the same conservative rates as the floor, not about the best that cameras could do.",
     ]
-    if area.terrain.sketched:
-        said.append("The terrain is SKETCHED: every number is about a drawing, not about a real border.")
-    elif area.terrain.vertical_error_le90_m is None:
-        said.append("The vertical error of the terrain is unknown and not in the sight lines.")
+    said.append(_terrain_caveat(area))
     return tuple(said)
+
+
+def _terrain_caveat(area: Area) -> str:
+    """What the certificate makes of the terrain's own error."""
+    terrain, certainty = area.terrain, area.requirement.certainty_prob
+    if terrain.sketched:
+        return (
+            "The terrain is SKETCHED: every number is about a drawing, not about a real border. A drawing has no known "
+            "error, so sight lines keep no margin from one."
+        )
+    if terrain.error is None:
+        return "The vertical error of the terrain is unknown: sight lines keep no margin from it."
+    error = f"{terrain.error.sigma_m:.1f} m (1 sigma), correlated over {terrain.error.correlation_m:.0f} m"
+    if certainty == 0.0:
+        return f"Sight lines keep no margin from the terrain's error of {error}, by [requirement] certainty_prob = 0."
+    return (
+        f"Every sight line counted on clears the terrain with {certainty:.0%} certainty, its error taken as {error}. "
+        "The rest is not in the floor, and lines over the same ground fail together. Larger errors, where the product "
+        "filled voids or the ground is steep, are not covered."
+    )
 
 
 def certificate_rows(planned: Strategy) -> list[tuple[str, str, str]]:

@@ -1,9 +1,10 @@
 """The independent checker of a plan: it shares no code with `patrol` and believes none of its numbers.
 
 From the segments as written and the area alone: continuity at every wave boundary whatever is drawn, speed, clearance
-over the terrain sampled every 50 m, no-fly zones, the border, energy by its own sum over the dearest segments of each
-flight (the endurance itself is `aircraft.performance`'s), and separation within every column. Not checked here: radio
-reach, and a way home from every corner; the link's supervisor judges the latter in flight.
+over the terrain and what stands on it sampled every 50 m, no-fly zones, the border, energy by its own sum over the
+dearest segments of each flight (the endurance itself is `aircraft.performance`'s), and separation within every column.
+That the certificate's sight lines keep clear of the terrain's error is checked by what it says of itself. Not checked
+here: radio reach, and a way home from every corner; the link's supervisor judges the latter in flight.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 import numpy as np
 import shapely
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from kuntur.aircraft import atmosphere, performance
@@ -40,7 +42,8 @@ def check_strategy(area: Area, planned: Strategy) -> list[str]:
     unknown = [i for i in planned.aircraft_ids if i not in aircraft]
     if unknown:
         return [f"aircraft {name} is not in the area's fleet" for name in unknown]
-    wrong = _weights(planned)
+    wrong = _weights(planned) + _certainty(area, planned)
+    area = replace(area, terrain=grid.surface(area.terrain))
     for k, name in enumerate(planned.aircraft_ids):
         own = [s for s in planned.segments if s.aircraft_id == name]
         for segment in own:
@@ -59,6 +62,27 @@ def _weights(planned: Strategy) -> list[str]:
     return wrong
 
 
+def _certainty(area: Area, planned: Strategy) -> list[str]:
+    """The certificate must have kept its sight lines at least as far from the terrain's error as the area asks."""
+    asked, kept = area.terrain.error, planned.certificate
+    if asked is None or area.requirement.certainty_prob == 0.0:
+        return []
+    if kept.certainty_prob is None or kept.terrain_sigma_m is None or kept.terrain_correlation_m is None:
+        return [f"the certificate is not about terrain with an error of {asked.sigma_m:.1f} m (1 sigma)"]
+    if kept.certainty_prob < area.requirement.certainty_prob:
+        return [
+            f"the certificate's sight lines are {kept.certainty_prob:.0%} certain, not the "
+            f"{area.requirement.certainty_prob:.0%} asked for"
+        ]
+    if kept.terrain_sigma_m < asked.sigma_m - 1e-9 or kept.terrain_correlation_m > asked.correlation_m + 1e-9:
+        return [
+            f"the certificate is about a terrain error of {kept.terrain_sigma_m:.1f} m over "
+            f"{kept.terrain_correlation_m:.0f} m, the terrain's is {asked.sigma_m:.1f} m over "
+            f"{asked.correlation_m:.0f} m"
+        ]
+    return []
+
+
 def _where(segment: Segment) -> str:
     return f"segment {segment.id} ({segment.aircraft_id}, wave {segment.wave})"
 
@@ -74,12 +98,11 @@ def _segment(area: Area, aircraft: Aircraft, base: Base, segment: Segment) -> li
     samples = np.concatenate([_sampled(a, b) for a, b in itertools.pairwise(xyz)])
     wrong = _speeds(area, aircraft, segment, t, xyz)
     high = samples[np.hypot(samples[:, 0] - base.x_m, samples[:, 1] - base.y_m) > NEAR_BASE_M]
-    ground = grid.height_at(area.terrain, high[:, 0], high[:, 1])
-    clear = high[:, 2] - ground
+    clear = high[:, 2] - grid.height_at(area.terrain, high[:, 0], high[:, 1])
     if np.isnan(clear).any():
         wrong.append(f"{_where(segment)}: passes over a void or leaves the terrain")
     elif len(clear) and clear.min() < LEAST_CLEARANCE_M:
-        wrong.append(f"{_where(segment)}: only {clear.min():.0f} m above the ground")
+        wrong.append(f"{_where(segment)}: only {clear.min():.0f} m above the ground and what stands on it")
     _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, samples[:, 0], samples[:, 1])
     if inward.min() < 0.0:
         wrong.append(f"{_where(segment)}: crosses the border by {-inward.min():.0f} m")

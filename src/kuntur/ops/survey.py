@@ -163,7 +163,9 @@ def candidate_viewpoints(area: Area) -> NDArray[np.float64]:
     need, terrain = area.requirement, area.terrain
     cells = grid.lattice(terrain, need.flight_cell_m / 2.0, maps.corridor_bounds(area, need.flight_cell_m))
     x_m, y_m = (a.ravel() for a in np.meshgrid(*cells.centres()))
-    top_m = grid.blocks(_with_rim(terrain), cells).max(axis=-1).ravel()  # NaN where any ground of the cell is void
+    top_m = (
+        grid.blocks(_with_rim(grid.surface(terrain)), cells).max(axis=-1).ravel()
+    )  # NaN where any ground of the cell is void
     _, inward_m = lines.inward_offset(area.border.xy_m, area.border.ours, x_m, y_m)
     keep = (inward_m >= 0.0) & (inward_m <= need.depth_m + need.flight_cell_m) & ~np.isnan(top_m)
     for zone in area.zones:
@@ -232,7 +234,7 @@ def _sight_count(area: Area, viewpoints_m: NDArray[np.float64], progress: Progre
 def _radio_reach(area: Area, lattice: Lattice) -> NDArray[np.bool_]:
     """From each base's mast with every radio stationed there (the fleet's where none is), to the required height."""
     x_m, y_m = (a.ravel() for a in np.meshgrid(*lattice.centres()))
-    top_m = grid.blocks(area.terrain, lattice).max(axis=-1).ravel()
+    top_m = grid.blocks(grid.surface(area.terrain), lattice).max(axis=-1).ravel()
     there_m = np.stack([x_m, y_m, top_m + area.requirement.height_agl_m], axis=-1)
     reach = np.ones((len(area.bases), lattice.rows, lattice.cols), bool)
     for base, reached in zip(area.bases, reach, strict=True):

@@ -40,6 +40,7 @@ class Pilot:
 
     def __init__(self, area: Area, aircraft: Aircraft, start_t_ns: int, send: Callable[[Any], None]) -> None:
         self.area = area
+        self._surface_m = area.terrain.surface_m
         self.aircraft = aircraft
         self.start_t_ns = start_t_ns
         self.t_s = 0.0
@@ -136,7 +137,7 @@ class Pilot:
             return
         terrain = self.area.terrain
         away = math.hypot(self.body.x_m - self.home[0], self.body.y_m - self.home[1]) > 300.0
-        if away and crashed(terrain.heights_m, terrain.west_m, terrain.north_m, terrain.cell_m, self.body.position):
+        if away and crashed(self._surface_m, terrain.west_m, terrain.north_m, terrain.cell_m, self.body.position):
             self._wreck("Hit the ground")
         elif self.body.energy_left <= 0.0:
             self._wreck("No energy left")
