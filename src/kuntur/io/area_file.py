@@ -198,6 +198,8 @@ class RequirementTable(Struct, frozen=True, kw_only=True):
 
 
 class CameraTable(Struct, frozen=True, kw_only=True):
+    """What is published about an imaging channel. built_into: the airframes it is part of; empty, it fits any."""
+
     id: Identifier
     name: str
     band: Literal["EO", "LWIR", "MWIR"]
@@ -212,6 +214,7 @@ class CameraTable(Struct, frozen=True, kw_only=True):
     f_number: Positive | None = None
     netd_k: Annotated[float, Meta(gt=0.0, lt=10.0)] | None = None
     least_light_lux: Positive | None = None
+    built_into: tuple[str, ...] = ()
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()

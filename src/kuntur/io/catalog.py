@@ -30,7 +30,7 @@ NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
 }
 """Figures without which nothing can be planned: what `aircraft.performance` and the search pattern are made of."""
 
-WORDS = ("id", "name", "kind", "category", "launch", "source", "sources", "unverified", "unknown")
+WORDS = ("id", "name", "kind", "category", "launch", "built_into", "source", "sources", "unverified", "unknown")
 """Keys of an entry that are not figures."""
 
 CATALOG = Path(__file__).resolve().parents[1] / "data" / "catalog.toml"
@@ -39,9 +39,15 @@ CATALOG = Path(__file__).resolve().parents[1] / "data" / "catalog.toml"
 def read() -> CatalogFile:
     """The airframes, cameras and radios that come with Kuntur, each with its public source."""
     known = config.decode(tomllib.loads(CATALOG.read_text(encoding="utf-8")), CatalogFile, CATALOG.name)
-    for entry in (*known.airframe, *known.camera, *known.radio):
+    for entry in entries(known):
         _check(entry)
     return known
+
+
+def entries(file: CatalogFile | AreaFile) -> tuple[Entry, ...]:
+    """Airframes, then cameras, then radios."""
+    airframes: tuple[Entry, ...] = file.airframe
+    return airframes + file.camera + file.radio
 
 
 def figures(entry: Entry) -> dict[str, Any]:
@@ -77,7 +83,11 @@ def _applies(entry: Entry, key: str) -> bool:
             or (key in ("wing_span_m", "wing_area_m2", "stall_mps") and entry.kind != "fixed_wing")
         )
     if isinstance(entry, CameraTable):
-        return not ((key == "netd_mk" and entry.band == "EO") or (key == "least_light_lux" and entry.band != "EO"))
+        return not (
+            (key == "netd_k" and entry.band == "EO")
+            or (key == "least_light_lux" and entry.band != "EO")
+            or (key == "mass_kg" and entry.built_into)
+        )
     return True
 
 
@@ -103,14 +113,14 @@ def _need(entry: Entry) -> None:
     if lacks:
         raise ConfigError(
             f'Nothing can be planned with "{entry.id}" ({entry.name}): it lacks {", ".join(lacks)}.',
-            remedy=f"Take another, or describe it in the area file with figures that you have. `kuntur fleet {entry.id}` "
-            "shows what is known.",
+            remedy="Take another, or describe it in the area file with figures that you have. "
+            f"`kuntur fleet {entry.id}` shows what is known.",
         )
 
 
 def fleet(file: AreaFile) -> Fleet:
     known = read()
-    for entry in (*file.airframe, *file.camera, *file.radio):
+    for entry in entries(file):
         _check(entry)
     airframes = _by_id((*known.airframe, *file.airframe), "airframe")
     cameras = _by_id((*known.camera, *file.camera), "camera")
@@ -137,7 +147,7 @@ def fleet(file: AreaFile) -> Fleet:
                 base_id=one.base,
                 turnround_s=one.turnround_s,
                 airframe=airframe(_pick(airframes, one.airframe, one, "airframe")),
-                camera=camera(_pick(cameras, one.camera, one, "camera")),
+                camera=camera(_fitting(_pick(cameras, one.camera, one, "camera"), one)),
                 radio=radio(_pick(radios, one.radio, one, "radio")),
             )
         )
@@ -163,6 +173,15 @@ def _pick(tables: Mapping[str, T], name: str, aircraft: AircraftTable, kind: str
     return tables[name]
 
 
+def _fitting(table: CameraTable, aircraft: AircraftTable) -> CameraTable:
+    if table.built_into and aircraft.airframe not in table.built_into:
+        raise ConfigError(
+            f'Aircraft "{aircraft.id}" names the camera "{table.id}", which is part of another airframe.',
+            remedy=f"It is built into: {', '.join(table.built_into)}. Name another camera, or that airframe.",
+        )
+    return table
+
+
 def camera(table: CameraTable) -> Camera:
     """The camera to plan with; ConfigError naming the figures that nobody publishes."""
     _need(table)
@@ -177,17 +196,13 @@ def camera(table: CameraTable) -> Camera:
         vfov_rad=table.vfov_deg * DEG_TO_RAD,
         source=table.source,
         mass_kg=table.mass_kg,
-        pixel_pitch_m=_scaled(table.pixel_pitch_um, 1e-6),
-        focal_length_m=_scaled(table.focal_length_mm, 1e-3),
+        pixel_pitch_m=table.pixel_pitch_m,
+        focal_length_m=table.focal_length_m,
         f_number=table.f_number,
-        netd_k=_scaled(table.netd_mk, 1e-3),
+        netd_k=table.netd_k,
         least_light_lux=table.least_light_lux,
     )
 
 
 def radio(table: RadioTable) -> Radio:
     return Radio(**{key: getattr(table, key) for key in Radio.__struct_fields__})
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
