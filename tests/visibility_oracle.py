@@ -7,11 +7,15 @@ import numpy as np
 
 from kuntur.model.place import Terrain
 from kuntur.units import EARTH_RADIUS_M
+from kuntur.visibility.doubt import Doubt
 
 
-def sight(terrain: Terrain, a_m: np.ndarray, b_m: np.ndarray, refraction: float) -> int:
-    """0 blocked, 1 clear, 2 unknown; a_m, b_m are x, y, alt_msl inside the terrain."""
-    h = terrain.heights_m.astype(float)
+def sight(terrain: Terrain, a_m: np.ndarray, b_m: np.ndarray, refraction: float, doubt: Doubt | None = None) -> int:
+    """0 blocked, 1 clear, 2 unknown; a_m, b_m are x, y, alt_msl inside the terrain.
+
+    doubt raises the terrain by its margin, b being the target; the ends themselves are judged without it.
+    """
+    h = terrain.surface_m.astype(float)
     u = (np.array([a_m[0], b_m[0]]) - terrain.west_m) / terrain.cell_m - 0.5
     v = (terrain.north_m - np.array([a_m[1], b_m[1]])) / terrain.cell_m - 0.5
     shares = [np.array([0.0, 1.0])]
@@ -26,6 +30,8 @@ def sight(terrain: Terrain, a_m: np.ndarray, b_m: np.ndarray, refraction: float)
     # The chord between two points above a sphere, seen from the sphere: lower in its middle by d1 d2 (1 - k) / (2 R).
     sag_m = s * (1.0 - s) * distance_m**2 * (1.0 - refraction) / (2.0 * EARTH_RADIUS_M)
     line_m = a_m[2] + s * (b_m[2] - a_m[2]) - sag_m
+    if doubt is not None:
+        line_m = line_m - np.where((s > 0.0) & (s < 1.0), doubt.margin_m(1.0 - s, (1.0 - s) * distance_m), 0.0)
     if np.any(ground > line_m + 1e-6):
         return 0
     return 2 if np.isnan(ground).any() else 1
