@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,58 @@ def read_route(path: Path) -> FloatArray:
             remedy="GeoJSON is WGS 84, longitude first.",
         )
     return route
+
+
+def read_points(path: Path, most: int = 100_000) -> Iterator[FloatArray]:
+    """The points of a file as arrays (n, 2) lon_deg, lat_deg of up to `most`, in file order.
+
+    GeoJSON is read whole; a text sequence (.geojsonl, .ndjson, .geojsons: one feature a line, RFC 8142) is streamed.
+    ConfigError for a file that cannot be read, without a point, or with something else than points in it.
+    """
+    points: list[list[float]] = []
+    found = 0
+    for document in _documents(path):
+        for one in _geometries(document):
+            kind = one.get("type")
+            if kind not in ("Point", "MultiPoint"):
+                raise ConfigError(
+                    f"{path} holds a {kind}; viewpoints are points.",
+                    remedy="Give a line by --route, points alone here.",
+                )
+            points += [one["coordinates"]] if kind == "Point" else one["coordinates"]
+        while len(points) >= most:
+            yield _lonlat(points[:most], path)
+            points, found = points[most:], found + most
+    if points:
+        yield _lonlat(points, path)
+    elif not found:
+        raise ConfigError(f"{path} holds no points.", remedy="Give a GeoJSON file of Point features.")
+
+
+def _documents(path: Path) -> Iterator[Any]:
+    try:
+        if path.suffix.lower() in (".geojsonl", ".ndjson", ".geojsons"):
+            with path.open(encoding="utf-8") as lines:
+                for line in lines:
+                    if text := line.strip("\x1e \r\n"):
+                        yield json.loads(text)
+        else:
+            yield json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} is no readable GeoJSON: {error}.", remedy="Give a file of points.") from error
+
+
+def _lonlat(points: list[list[float]], path: Path) -> FloatArray:
+    try:
+        lonlat = np.asarray([point[:2] for point in points], float).reshape(-1, 2)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{path} has a point without usable coordinates.", remedy="Correct it.") from error
+    if not np.isfinite(lonlat).all() or np.abs(lonlat[:, 1]).max() > 90.0 or np.abs(lonlat[:, 0]).max() > 360.0:
+        raise ConfigError(
+            f"{path} has points that are no longitude and latitude in degrees.",
+            remedy="GeoJSON is WGS 84, longitude first; convert the file.",
+        )
+    return lonlat
 
 
 def feature(geometry_type: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
