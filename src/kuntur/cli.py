@@ -117,6 +117,20 @@ def area_fetch(
             say(str(path))
 
 
+@app.command("fleet")
+def fleet_command(
+    entry: Annotated[str | None, typer.Argument(help="An aircraft, camera or radio of the catalog.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the catalog as a page of Markdown.")] = None,
+) -> None:
+    """The aircraft, cameras and radios that come with Kuntur; one of them with the source of every figure."""
+    from kuntur.ops import fleet as ops
+
+    if page is None:
+        ops.show(entry, out)
+    else:
+        say(str(ops.write_page(page)))
+
+
 @app.command()
 def survey(
     area: AreaArgument,
