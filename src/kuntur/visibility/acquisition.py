@@ -118,9 +118,10 @@ DETECTION_CYCLES: Final = 1.0
 forming systems", Table 1); 1 line pair in STANAG 4347; moderate clutter in Schmieder & Weathersby 1983 (IEEE
 Transactions AES-19:622). FLIR's notes use 0.75; the stricter is kept."""
 
-DETECTION_V50: Final = 2.7
-"""TTP cycles for 50 % detection. 2.0 in MITRE's public thermal model (IRwhaleDetect 2025, after the US Army's), which
-goes with Johnson's 0.75 cycles; raised by 1 / 0.75 to be as strict as DETECTION_CYCLES."""
+DETECTION_V50: Final = 3.0
+"""TTP cycles for 50 % detection. MITRE's public thermal model (IRwhaleDetect 2025), after the US Army's, takes 2.0;
+raised by half here, on the safe side: 50 % on a target of good contrast then takes about 1.4 pixels across its critical
+dimension, near the 0.75 cycles (1.5 pixels) of FLIR's notes. Less contrast takes more."""
 
 AVAILABILITY: Final = 0.558
 """Upper limit of what one look is worth, however near the target: the successful detection probability of an automatic
@@ -129,10 +130,9 @@ the detector, camouflage and posture together. It is taken as fresh in every loo
 hidden heat source, a tired operator) are not in it, so a plan must state them apart. Assumption: animals, cars and
 lorries are found no better than persons."""
 
-LEAST_PIXELS: Final = 1.5
-"""Nothing is counted that is smaller than this across its critical dimension: 0.75 cycles, the least that any published
-criterion calls detection (FLIR technical note TN-0002; 3.6 pixels along an upright person). The TTP metric was fitted
-to targets that are resolved, and its curve falls too slowly where they are not."""
+LEAST_PIXELS: Final = 1.0
+"""Ours: nothing is counted that is smaller than a pixel across its critical dimension (an upright person is then 2.4
+pixels tall). The metric was fitted to targets that are resolved, and its curve falls slowly where they are not."""
 
 USEFUL_GLIMPSE_PROB: Final = 0.02
 """Looks worth less than this are not counted at all; ours."""
