@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from msgspec import Struct
 
 from kuntur.codecs import klv
 from kuntur.geodesy import frames, heights
-from kuntur.model.place import Geoid
+from kuntur.model.place import Geoid, Target
 from kuntur.model.tracks import Detection, SensorPose
 from kuntur.units import DEG_TO_RAD
 
@@ -432,9 +432,7 @@ def detections(values: Values, pose: SensorPose) -> list[Detection]:
         if pixel is None or pixel[0] > pose.columns_px or pixel[1] > pose.rows_px:
             continue
         named = target.get("object", {}).get("ontology_class", "")
-        size_class: Literal["person", "light_vehicle", "unknown"] = "unknown"
-        if named == "person" or named == "light_vehicle":
-            size_class = named
+        size_class: Target | Literal["unknown"] = next((one for one in get_args(Target) if one == named), "unknown")
         found.append(
             Detection(
                 t_ns=pose.t_ns,

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kuntur.model.place import Target
+
 AlertKind = Literal["crossing", "approach", "coverage_gap", "aircraft_lost", "zone_entry"]
 
 
@@ -65,7 +67,7 @@ class Detection(Struct, frozen=True, kw_only=True):
     aircraft_id: str
     column_px: float
     row_px: float
-    size_class: Literal["person", "light_vehicle", "unknown"]
+    size_class: Target | Literal["unknown"]
     confidence_prob: float
 
 

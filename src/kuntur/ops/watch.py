@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import numpy as np
@@ -22,7 +22,7 @@ from kuntur.codecs import klv, mavlink, misb
 from kuntur.errors import LinkError
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft
-from kuntur.model.place import Area, Lattice
+from kuntur.model.place import Area, Lattice, Target
 from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.tracks import Alert, Detection, FeedItem, GroundDetection, PlatformState, SensorPose, Track
 from kuntur.oversight.ledger import content_sha256
@@ -44,8 +44,8 @@ TRAIL_M: Final = 150.0  # spacing of an aircraft's trail; chosen
 TRAIL_POINTS: Final = 120
 RULES_EVERY_S: Final = 30.0  # how often coverage and silence are judged; chosen
 LEAST_FALSE_ALARMS: Final = 1e-4  # a detector without any false alarm would make every speck a certain track
-_AIM_HEIGHT_M: Final = 1.0  # where on a mover a look must reach: detection.VISIBLE_HEIGHT_M of both classes
-_TARGETS: Final = {1: "person", 2: "light_vehicle"}  # tracker.SIZE_CLASSES index -> target of the sensor model
+_AIM_HEIGHT_M: Final = 1.0  # where on a mover a look must reach: detection.VISIBLE_HEIGHT_M of persons and cars
+_TARGETS: Final[dict[int, Target]] = {tracker.SIZE_CLASSES.index(one): one for one in get_args(Target)}
 # Messages that change a PlatformState: heartbeat, system status, position, mission item, battery.
 _TELLING: Final = frozenset({0, 1, 33, 42, 147})
 
@@ -92,10 +92,7 @@ class _CameraModel:
 
     def __init__(self, area: Area, aircraft: Aircraft) -> None:
         camera = self.camera = aircraft.camera
-        self.reach_m = {
-            kind: detection.max_range_m(camera, target, area.weather)  # type: ignore[arg-type]
-            for kind, target in _TARGETS.items()
-        }
+        self.reach_m = {kind: detection.max_range_m(camera, target, area.weather) for kind, target in _TARGETS.items()}
         self.longest_m = max(self.reach_m.values())
         ranges_m = np.arange(10.0, self.reach_m[1] + 10.0, 10.0)
         worth = detection.glimpse_prob(camera, "person", ranges_m, area.weather) >= LOOKED_AT_PROB
@@ -328,17 +325,11 @@ class Watch:
         z_m = grid.height_at(terrain, xy_m[near, 0], xy_m[near, 1]) + _AIM_HEIGHT_M
         shown, slant_m = coverage.seen(terrain, view, np.column_stack([xy_m[near], z_m]), model.longest_m)
         index = near[shown]
-        for kind in (0, 1, 2) if len(index) else ():
+        for kind in (0, *_TARGETS) if len(index) else ():
             mine = kinds[index] == kind
             if mine.any():
                 target = _TARGETS.get(kind, "person")
-                worth = detection.glimpse_prob(
-                    model.camera,
-                    target,  # type: ignore[arg-type]
-                    slant_m[mine],
-                    self.area.weather,
-                )
-                prob[index[mine]] = worth
+                prob[index[mine]] = detection.glimpse_prob(model.camera, target, slant_m[mine], self.area.weather)
         return prob
 
     def _changed(self, before: tracker.TrackerState, changes: Sequence[tracker.Change]) -> list[Alert | Track]:

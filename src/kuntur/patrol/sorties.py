@@ -175,6 +175,13 @@ def _cells(area: Area, far_m: float) -> Lattice:
 def height_m(area: Area, aircraft: Aircraft) -> float:
     """Height above the highest ground of a cell: the required one, or less where the camera sees too short for it."""
     reach_m = min(detection.max_range_m(aircraft.camera, c.target, area.weather) for c in area.crossers)
+    if reach_m == 0.0:
+        raise InfeasibleError(
+            f"{aircraft.name} finds nobody with its camera {aircraft.camera.name} by {area.weather.light} with "
+            f"{area.weather.visibility_m:.0f} m of visibility.",
+            remedy="Give it a thermal or low-light camera, leave it out of the fleet, or correct [weather] light and "
+            "visibility_m.",
+        )
     return min(area.requirement.height_agl_m, REACH_SHARE * reach_m)
 
 

@@ -3,7 +3,8 @@
 Nothing here is real and every packet says so: mission id and platform designation are KUNTUR-SIM. The camera points
 as `visibility.detection.pointing` says, needs exact line of sight to the mover, finds it with `glimpse_prob` in each
 look on its own, and adds false alarms. After a detection it looks there again a few times before it goes on with the
-pattern. Whoever is found is sized right (a person and a car differ threefold at a known range). It then tells a pose
+pattern. Whoever is found is sized right: a person and a car differ twofold at a known range. A real detector takes
+animals for persons and lorries for cars, so the tracker lets them pass for each other. It then tells a pose
 with errors (`tracking.geolocate.PoseError`), so what the watch makes of it has the errors it would have. One look is
 one MISB ST 0601 packet with its ST 0903 targets.
 """
@@ -14,7 +15,7 @@ import math
 import zlib
 from bisect import bisect_right
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, get_args
 
 import msgspec
 import numpy as np
@@ -25,7 +26,7 @@ from kuntur.codecs import misb
 from kuntur.errors import ConfigError
 from kuntur.geodesy import frames, grid, heights
 from kuntur.model.assets import Aircraft
-from kuntur.model.place import Area
+from kuntur.model.place import Area, Target
 from kuntur.model.tracks import SensorPose
 from kuntur.tracking import coverage
 from kuntur.tracking.geolocate import CameraView, PoseError
@@ -50,7 +51,7 @@ class SimulatedCrosser(Struct, frozen=True, kw_only=True):
 
     id: str
     crosser_class: str
-    target: Literal["person", "light_vehicle"]
+    target: Target
     t_s: tuple[float, ...]
     x_m: tuple[float, ...]
     y_m: tuple[float, ...]
@@ -144,8 +145,9 @@ class SimulatedCamera:
         self._rng = np.random.default_rng([seed, stream])
         self._frame_number = 0
         camera = aircraft.camera
-        targets: tuple[detection.Target, ...] = ("person", "light_vehicle")
-        self._reach_m = {t: detection.max_range_m(camera, t, area.weather) for t in targets}
+        self._reach_m: dict[Target, float] = {
+            one: detection.max_range_m(camera, one, area.weather) for one in get_args(Target)
+        }
 
     def look(self, t_ns: int, lat_deg: float, lon_deg: float, alt_msl_m: float, heading_rad: float = 0.0) -> bytes:
         """The packet of one look from where the aircraft really is. heading_rad: the nose, from true north."""

@@ -30,7 +30,9 @@ from kuntur.units import NS_PER_S
 ELLIPSE_PROB: Final = 0.95
 _NAMES: Final = {
     "person": ("Person-sized mover", "Móvil del tamaño de una persona"),
+    "pack_animal": ("Animal-sized mover", "Móvil del tamaño de un animal de carga"),
     "light_vehicle": ("Vehicle-sized mover", "Móvil del tamaño de un vehículo"),
+    "truck": ("Lorry-sized mover", "Móvil del tamaño de un camión"),
     "unknown": ("Mover of unknown size", "Móvil de tamaño desconocido"),
 }
 

@@ -24,12 +24,14 @@ class Motion(Struct, frozen=True, kw_only=True):
     memory_s: float
 
 
-# Walking: Tobler (1993) gives 5 km/h on level ground; spread over two axes, sqrt(1/2) * 1.4 m/s. Driving: 36 km/h off
-# the paved road, chosen. Unknown lies between. How long a heading lasts is chosen: paths between valleys run for
-# minutes.
+# Walking: Tobler (1993) gives 5 km/h on level ground; spread over two axes, sqrt(1/2) * 1.4 m/s; led animals walk with
+# people. Driving: 36 km/h off the paved road, chosen. Unknown lies between. How long a heading lasts is chosen: paths
+# between valleys run for minutes.
 MOTIONS: Final = {
     "person": Motion(speed_mps=1.0, memory_s=900.0),
+    "pack_animal": Motion(speed_mps=1.0, memory_s=900.0),
     "light_vehicle": Motion(speed_mps=7.0, memory_s=300.0),
+    "truck": Motion(speed_mps=7.0, memory_s=300.0),
     "unknown": Motion(speed_mps=2.0, memory_s=600.0),
 }
 

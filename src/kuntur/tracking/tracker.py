@@ -27,7 +27,9 @@ from kuntur.units import NS_PER_S
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-SIZE_CLASSES: Final = ("unknown", "person", "light_vehicle")
+SIZE_CLASSES: Final = ("unknown", "person", "light_vehicle", "pack_animal", "truck")
+_ALIKE: Final = np.array([0, 1, 2, 1, 2])
+"""Classes a detector takes for each other: an animal is about as large as a person, a lorry may look like a car."""
 _SPEED_MPS: Final = np.array([filters.MOTIONS[name].speed_mps for name in SIZE_CLASSES])
 _MEMORY_S: Final = np.array([filters.MOTIONS[name].memory_s for name in SIZE_CLASSES])
 # Sigma points of a plane (Julier & Uhlmann 2004 with n + kappa = 3): weights that keep mean and covariance.
@@ -192,7 +194,7 @@ def _pairs(
     z_m, R_m2, kind = _measurements(look)
     distance2, log_det = filters.innovation(states, covs, z_m, R_m2)
     mine = tracks.size_class[near][:, None]
-    alike = (mine == kind) | (mine == 0) | (kind == 0)
+    alike = (_ALIKE[mine] == _ALIKE[kind]) | (mine == 0) | (kind == 0)
     gain = _hit_gain(distance2, log_det, found_prob[:, None], np.array(look.false_alarms_per_m2))
     return associate.assign(gain, alike & (distance2 <= settings.gate2))
 

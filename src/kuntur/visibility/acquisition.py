@@ -118,10 +118,10 @@ DETECTION_CYCLES: Final = 1.0
 forming systems", Table 1); 1 line pair in STANAG 4347; moderate clutter in Schmieder & Weathersby 1983 (IEEE
 Transactions AES-19:622). FLIR's notes use 0.75; the stricter is kept."""
 
-DETECTION_V50: Final = 3.0
+DETECTION_V50: Final = 4.0
 """TTP cycles for 50 % detection. MITRE's public thermal model (IRwhaleDetect 2025), after the US Army's, takes 2.0;
-raised by half here, on the safe side: 50 % on a target of good contrast then takes about 1.4 pixels across its critical
-dimension, near the 0.75 cycles (1.5 pixels) of FLIR's notes. Less contrast takes more."""
+doubled here, on the safe side: 50 % on a target of good contrast then takes about two pixels across its critical
+dimension, as strict as DETECTION_CYCLES. Less contrast takes more."""
 
 AVAILABILITY: Final = 0.558
 """Upper limit of what one look is worth, however near the target: the successful detection probability of an automatic
