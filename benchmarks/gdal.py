@@ -9,11 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kuntur.model.place import Terrain
+from kuntur.units import EARTH_RADIUS_M
 
 FloatArray = NDArray[np.float64]
 
 CURVATURE = 6.0 / 7.0
 """1 - k with k = 1/7, the value of gdal_viewshed's manual; GDAL lowers the ground by this x d^2 / (2 R)."""
+
+SPHERE = (
+    f'GEOGCS["sphere",DATUM["sphere",SPHEROID["sphere",{EARTH_RADIUS_M},0]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]]'
+)
+SPHERE_M = f'PROJCS["sphere",{SPHERE},PROJECTION["Transverse_Mercator"],UNIT["metre",1]]'
+"""A reference system on our sphere, in degrees and in metres. On a raster without any, GDAL 3.10 leaves the curvature
+out and says nothing."""
 
 _FLOAT32, _BYTE, _READ, _WRITE = 6, 1, 0, 1
 _EDGE_MODE, _VISIBILITY = 2, 1  # GDALViewshedMode GVM_Edge, GDALViewshedOutputType GVOT_NORMAL
@@ -35,11 +44,15 @@ class Library:
         self.version = lib.GDALVersionInfo(b"RELEASE_NAME").decode()
         self._memory = ct.c_void_p(lib.GDALGetDriverByName(b"MEM"))
 
-    def dataset(self, heights: NDArray[np.float32], cell_m: float) -> ct.c_void_p:
-        """The heights as a raster in memory, row 0 northernmost, the outer corner of cell (0, 0) at (0, 0)."""
+    def dataset(self, heights: NDArray[np.float32], cell_m: float, system: str = SPHERE_M) -> ct.c_void_p:
+        """The heights as a raster in memory, row 0 northernmost, the outer corner of cell (0, 0) at (0, 0).
+
+        system: WKT of its reference system, in whose unit cell_m then is; "" for none."""
         lib, (rows, cols) = self._lib, heights.shape
         made = ct.c_void_p(lib.GDALCreate(self._memory, b"", cols, rows, 1, _FLOAT32, None))
         lib.GDALSetGeoTransform(made, (ct.c_double * 6)(0.0, cell_m, 0.0, 0.0, 0.0, -cell_m))
+        if system:
+            lib.GDALSetProjection(made, system.encode())
         data = np.ascontiguousarray(heights, dtype=np.float32)
         band = ct.c_void_p(lib.GDALGetRasterBand(made, 1))
         pointer = ct.c_void_p(data.ctypes.data)
