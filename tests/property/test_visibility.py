@@ -77,7 +77,8 @@ def test_a_hit_lies_on_the_ground(data: st.DataObject, azimuth: float, elevation
     terrain = data.draw(terrains())
     origin_m = data.draw(points(terrain))
     d = np.array([np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)])
-    hits, status, slant = rays.ground_hits(terrain, origin_m, d, 2000.0)
+    found = rays.ground_hits(terrain, origin_m, d, 2000.0)
+    hits, status, slant = found.hits_m, found.status, found.slant_m
     ground_m = float(grid.height_at(terrain, *origin_m[:2]))
     if ground_m > origin_m[2]:
         assert status[0] == rays.HIT

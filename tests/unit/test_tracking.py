@@ -115,8 +115,8 @@ def test_the_stated_covariance_holds_the_true_errors() -> None:
         direction = geolocate.pixel_rays(true, *pixel)
         raised = msgspec.structs.replace(true, alt_msl_m=alt_m + rng.normal(0.0, terrain_sigma_m))
         origin = np.array([[raised.x_m, raised.y_m, raised.alt_msl_m]])
-        truth, status, _ = geolocate.rays.ground_hits(terrain, origin, direction, 6000.0)
-        if status[0] != 1:
+        hits = geolocate.rays.ground_hits(terrain, origin, direction, 6000.0)
+        if hits.status[0] != 1:
             continue
         dx, dy = rng.normal(0.0, error.horizontal_m, 2)
         told = pose_over(
@@ -130,7 +130,7 @@ def test_the_stated_covariance_holds_the_true_errors() -> None:
         found = locate_one(terrain, told, error, column_px=float(pixel[0][0]), row_px=float(pixel[1][0]))
         if isinstance(found, GroundDetection):
             xx, xy, yy = found.cov_m2
-            miss = truth[0, :2] - (found.x_m, found.y_m)
+            miss = hits.hits_m[0, :2] - (found.x_m, found.y_m)
             nees.append(miss @ np.linalg.solve([[xx, xy], [xy, yy]], miss))
     assert len(nees) > 400
     assert 1.4 < np.mean(nees) < 2.4  # 2 is exact; sigma points on rough ground err on the wide side

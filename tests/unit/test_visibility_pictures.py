@@ -39,9 +39,9 @@ def test_every_pixel_lands_inside_the_footprint_and_a_turned_camera_turns_it() -
         directions = frames.pixel_directions_enu(
             azimuth, pose[4], roll, pose[6], pose[7], 1, 1, pixels[:, 0], pixels[:, 1]
         )
-        hits, status, _ = rays.ground_hits(terrain, [0.0, 0.0, 4500.0], directions, 3000.0)
-        assert (status == rays.HIT).all()
-        assert all(polygon.contains(shapely.Point(x, y)) for x, y, _ in hits)
+        hits = rays.ground_hits(terrain, [0.0, 0.0, 4500.0], directions, 3000.0)
+        assert (hits.status == rays.HIT).all()
+        assert all(polygon.contains(shapely.Point(x, y)) for x, y, _ in hits.hits_m)
 
 
 def test_footprint_is_cut_at_full_range_and_empty_in_the_sky() -> None:
@@ -118,5 +118,5 @@ def test_hillshade_is_bright_to_the_north_west() -> None:
 
 def test_ground_below_a_camera_matches_the_grid() -> None:
     terrain = places.ridge_terrain()
-    hits, _, _ = rays.ground_hits(terrain, [333.0, -77.0, 6000.0], [0.0, 0.0, -1.0], 5000.0)
-    assert hits[0, 2] == pytest.approx(float(grid.height_at(terrain, 333.0, -77.0)), abs=1e-4)
+    hits = rays.ground_hits(terrain, [333.0, -77.0, 6000.0], [0.0, 0.0, -1.0], 5000.0)
+    assert hits.hits_m[0, 2] == pytest.approx(float(grid.height_at(terrain, 333.0, -77.0)), abs=1e-4)

@@ -99,7 +99,8 @@ def test_hits_lie_on_the_ground_with_clear_sight_before_them() -> None:
     rng = np.random.default_rng(5)
     azimuth, elevation = rng.uniform(0, 2 * np.pi, 800), rng.uniform(-1.5, 0.1, 800)
     d = np.stack([np.cos(elevation) * np.sin(azimuth), np.cos(elevation) * np.cos(azimuth), np.sin(elevation)], -1)
-    hits, status, slant = rays.ground_hits(terrain, origins, d, 5000.0)
+    found = rays.ground_hits(terrain, origins, d, 5000.0)
+    hits, status, slant = found.hits_m, found.status, found.slant_m
     hit = status == rays.HIT
     assert 300 < hit.sum() < 800
     np.testing.assert_allclose(hits[hit, 2], grid.height_at(terrain, hits[hit, 0], hits[hit, 1]), atol=1e-4)
@@ -117,28 +118,28 @@ def test_hits_lie_on_the_ground_with_clear_sight_before_them() -> None:
 
 def test_a_ray_straight_down_and_one_into_the_sky() -> None:
     terrain = places.cone_terrain()
-    _, status, slant = rays.ground_hits(terrain, [10.0, 20.0, 5000.0], [[0, 0, -1.0], [0, 0, 1.0], [0, 1.0, 0]], 900.0)
-    np.testing.assert_array_equal(status, [rays.HIT, rays.NO_HIT, rays.NO_HIT])
-    assert slant[0] == pytest.approx(5000.0 - float(grid.height_at(terrain, 10.0, 20.0)), abs=1e-4)
-    _, status, _ = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [[0.0, 1.0, 0.0]], 50_000.0)
-    assert status[0] == rays.LEFT
+    found = rays.ground_hits(terrain, [10.0, 20.0, 5000.0], [[0, 0, -1.0], [0, 0, 1.0], [0, 1.0, 0]], 900.0)
+    np.testing.assert_array_equal(found.status, [rays.HIT, rays.NO_HIT, rays.NO_HIT])
+    assert found.slant_m[0] == pytest.approx(5000.0 - float(grid.height_at(terrain, 10.0, 20.0)), abs=1e-4)
+    far = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [[0.0, 1.0, 0.0]], 50_000.0)
+    assert far.status[0] == rays.LEFT
 
 
 def test_a_ray_over_a_void_is_lost() -> None:
     terrain = places.terrain(np.where(np.arange(60) > 30, np.nan, 4000.0) * np.ones((40, 1)), 30.0)
     down = np.array([0.8, 0.0, -0.6])
-    _, status, _ = rays.ground_hits(terrain, [-600.0, 0.0, 4900.0], down, 5000.0)
-    assert status[0] == rays.LEFT
-    _, status, _ = rays.ground_hits(terrain, [-600.0, 0.0, 4300.0], down, 5000.0)
-    assert status[0] == rays.HIT
+    high, low = (rays.ground_hits(terrain, [-600.0, 0.0, z], down, 5000.0) for z in (4900.0, 4300.0))
+    assert high.status[0] == rays.VOID
+    assert np.isnan(high.slant_m[0])
+    assert low.status[0] == rays.HIT
 
 
 def test_a_new_terrain_in_the_same_array_place_is_not_mistaken_for_the_old() -> None:
     """The prepared relief belongs to the array and its place, not to a reused memory address."""
     for k in range(20):
         terrain = places.terrain(np.full((30, 30), 1000.0 + k), 30.0)
-        hit, _, _ = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [0.0, 0.0, -1.0], 9000.0)
-        assert hit[0, 2] == pytest.approx(1000.0 + k, abs=1e-3)
+        found = rays.ground_hits(terrain, [0.0, 0.0, 5000.0], [0.0, 0.0, -1.0], 9000.0)
+        assert found.hits_m[0, 2] == pytest.approx(1000.0 + k, abs=1e-3)
         wider = msgspec.structs.replace(terrain, cell_m=300.0, west_m=-4500.0, north_m=4500.0)
         assert rays.line_of_sight(wider, [0.0, 0.0, 5000.0], [4000.0, 0.0, 5000.0])[0] == rays.CLEAR
         assert rays.line_of_sight(terrain, [0.0, 0.0, 5000.0], [4000.0, 0.0, 5000.0])[0] == rays.UNKNOWN
@@ -154,7 +155,8 @@ t = rough_terrain(3, voids=4)
 a, b = random_ends(t, 4000, 1, 60.0), random_ends(t, 4000, 2, 60.0)
 d = hashlib.sha256(rays.line_of_sight(t, a, b).tobytes())
 d.update(viewshed.visible(t, 0.0, 0.0, 4300.0, target_height_m=1.0, max_range_m=2e3).tobytes())
-for part in rays.ground_hits(t, a, (b - a) / np.linalg.norm(b - a, axis=1)[:, None], 3000.0):
+found = rays.ground_hits(t, a, b - a, 3000.0)
+for part in (found.hits_m, found.status, found.slant_m, found.incidence_rad):
     d.update(part.tobytes())
 print(d.hexdigest())
 """

@@ -143,11 +143,10 @@ def looks(area: Area, pictures: Poses) -> Looks:
     zones = [shapely.Polygon(zone.xy_m) for zone in area.zones if zone.kind == "no_look"]
     for k, (u, v) in enumerate([(0, 0), (-1, 1), (1, 1), (1, -1), (-1, -1)]):
         direction = forward + u * half_u * right + v * half_v * up
-        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-        hits, status, _ = rays.ground_hits(area.terrain, pictures.position_m, direction, PICTURE_REACH_M)
-        met = np.flatnonzero(status == rays.HIT)
+        hits = rays.ground_hits(area.terrain, pictures.position_m, direction, PICTURE_REACH_M)
+        met = np.flatnonzero(hits.status == rays.HIT)
         if met.size:
-            x_m, y_m = hits[met, 0], hits[met, 1]
+            x_m, y_m = hits.hits_m[met, 0], hits.hits_m[met, 1]
             chainage[k, met], offset[k, met] = lines.inward_offset(area.border.xy_m, area.border.ours, x_m, y_m)
             for zone in zones:
                 no_look[met] |= shapely.contains_xy(zone, x_m, y_m)

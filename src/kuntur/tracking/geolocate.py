@@ -30,7 +30,11 @@ FloatArray = NDArray[np.float64]
 # Absolute vertical error of SRTM, 90 % (mission specification, Farr et al. 2007): taken where a terrain states none.
 UNSTATED_TERRAIN_LE90_M: Final = 16.0
 _LE90: Final = 1.6449  # 90 % of a normal error lie within this many standard deviations
-_HIT: Final = 1  # rays.ground_hits status
+_MISSED: Final = {
+    rays.NO_HIT: "the ray meets no ground in range",
+    rays.LEFT: "the ray leaves the terrain",
+    rays.VOID: "the ray comes over a void",
+}
 
 
 class PoseError(Struct, frozen=True, kw_only=True):
@@ -137,7 +141,7 @@ def locate(
     rows = np.array([d.row_px for d in detections])
     directions = pixel_rays(view, columns, rows)
     bundles = [_sigma_rays(view, direction, error, terrain) for direction in directions]
-    hits_m, status, slant_m = rays.ground_hits(
+    hits = rays.ground_hits(
         terrain,
         np.vstack([origins for origins, _ in bundles]) - (0.0, 0.0, aim_height_m),
         np.vstack([turned for _, turned in bundles]),
@@ -148,17 +152,16 @@ def locate(
     located: list[GroundDetection | Unlocated] = []
     for k, detection in enumerate(detections):
         part = slice(k * count, (k + 1) * count)
-        located.append(_ground(detection, hits_m[part], status[part], float(slant_m[part][0])))
+        located.append(_ground(detection, hits.hits_m[part], hits.status[part], float(hits.slant_m[part][0])))
     return located
 
 
 def _ground(
     detection: Detection, hits_m: FloatArray, status: NDArray[np.uint8], slant_m: float
 ) -> GroundDetection | Unlocated:
-    if status[0] != _HIT:
-        reason = "the ray leaves the terrain or meets a void" if status[0] == 2 else "the ray meets no ground in range"
-        return Unlocated(detection=detection, reason=reason)
-    if np.any(status != _HIT):
+    if status[0] != rays.HIT:
+        return Unlocated(detection=detection, reason=_MISSED[int(status[0])])
+    if np.any(status != rays.HIT):
         return Unlocated(detection=detection, reason="too close to the horizon: the error has no end on the ground")
     spread = hits_m[1:, :2] - hits_m[0, :2]
     cov = spread.T @ spread / 2.0

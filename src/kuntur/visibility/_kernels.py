@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kuntur._core import Relief
+from kuntur._core import cell_rates as _cell_rates
+from kuntur._core import radio_links as _radio_links
+from kuntur._core import radio_profiles as _radio_profiles
+from kuntur._core import terrain_profiles as _terrain_profiles
 from kuntur.model.place import Lattice, Terrain
 from kuntur.units import EARTH_RADIUS_M
 
@@ -27,7 +31,7 @@ def relief(terrain: Terrain) -> Any:
         heights_m = np.array(terrain.surface_m, dtype=np.float32, order="C")
         x0_m = terrain.west_m + 0.5 * terrain.cell_m
         y0_m = terrain.north_m - 0.5 * terrain.cell_m
-        found = Relief(heights_m, terrain.cell_m, x0_m, y0_m)
+        found = Relief(heights_m, terrain.cell_m, terrain.cell_m, x0_m, y0_m)
         _prepared[key] = found
         for array in arrays:
             weakref.finalize(array, _prepared.pop, key, None)
@@ -47,9 +51,32 @@ def points(*arrays: ArrayLike) -> tuple[FloatArray, ...]:
 
 
 def line_of_sight(
-    terrain: Terrain, a_m: FloatArray, b_m: FloatArray, refraction: float, threads: int
+    terrain: Terrain,
+    a_m: FloatArray,
+    b_m: FloatArray,
+    refraction: float,
+    error_m: float,
+    correlation_m: float,
+    threads: int,
 ) -> NDArray[np.uint8]:
-    result: NDArray[np.uint8] = relief(terrain).line_of_sight(a_m, b_m, curvature_per_m(refraction), threads)
+    result: NDArray[np.uint8] = relief(terrain).line_of_sight(
+        a_m, b_m, curvature_per_m(refraction), error_m, correlation_m, threads
+    )
+    return result
+
+
+def sight_table(
+    terrain: Terrain,
+    from_m: FloatArray,
+    to_m: FloatArray,
+    refraction: float,
+    error_m: float,
+    correlation_m: float,
+    threads: int,
+) -> NDArray[np.uint8]:
+    result: NDArray[np.uint8] = relief(terrain).sight_table(
+        from_m, to_m, curvature_per_m(refraction), error_m, correlation_m, threads
+    )
     return result
 
 
@@ -61,10 +88,15 @@ def fresnel_ratio(
 
 
 def ground_hits(
-    terrain: Terrain, origins_m: FloatArray, directions_enu: FloatArray, max_range_m: float, refraction: float
-) -> tuple[FloatArray, NDArray[np.uint8], FloatArray]:
-    result: tuple[FloatArray, NDArray[np.uint8], FloatArray] = relief(terrain).ground_hits(
-        origins_m, directions_enu, max_range_m, curvature_per_m(refraction)
+    terrain: Terrain,
+    origins_m: FloatArray,
+    directions_enu: FloatArray,
+    max_range_m: float,
+    refraction: float,
+    threads: int,
+) -> tuple[FloatArray, NDArray[np.uint8], FloatArray, FloatArray]:
+    result: tuple[FloatArray, NDArray[np.uint8], FloatArray, FloatArray] = relief(terrain).ground_hits(
+        origins_m, directions_enu, max_range_m, curvature_per_m(refraction), threads
     )
     return result
 
@@ -78,7 +110,7 @@ def viewshed(
     threads: int,
 ) -> NDArray[np.uint8]:
     result: NDArray[np.uint8] = relief(terrain).viewshed(
-        *observer_m, target_height_m, max_range_m, curvature_per_m(refraction), threads
+        _ground_m(terrain), *observer_m, target_height_m, max_range_m, curvature_per_m(refraction), threads
     )
     return result
 
@@ -92,9 +124,13 @@ def cell_rates(
     depressions_rad: tuple[float, float],
     target_height_m: float,
     refraction: float,
+    error_m: float,
+    correlation_m: float,
     threads: int,
 ) -> NDArray[np.float32]:
-    result: NDArray[np.float32] = relief(terrain).cell_rates(
+    result: NDArray[np.float32] = _cell_rates(
+        relief(terrain),
+        _ground_m(terrain),
         (lattice.row0, lattice.col0, lattice.rows, lattice.cols, lattice.factor),
         viewpoints_m,
         rate_hz,
@@ -102,6 +138,13 @@ def cell_rates(
         *depressions_rad,
         target_height_m,
         curvature_per_m(refraction),
+        error_m,
+        correlation_m,
         threads,
     )
     return result
+
+
+def _ground_m(terrain: Terrain) -> NDArray[np.float32]:
+    """What targets stand on, below any cover."""
+    return np.ascontiguousarray(terrain.heights_m, dtype=np.float32)

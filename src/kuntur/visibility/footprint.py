@@ -48,10 +48,10 @@ def footprint(
         np.concatenate([steps, one, 1.0 - steps, zero]),
         np.concatenate([zero, steps, one, 1.0 - steps]),
     )
-    hits_m, status, _ = rays.ground_hits(terrain, [x_m, y_m, alt_msl_m], directions, max_range_m, refraction=refraction)
-    if not (status == rays.HIT).any():
+    hits = rays.ground_hits(terrain, [x_m, y_m, alt_msl_m], directions, max_range_m, refraction=refraction)
+    met = hits.status == rays.HIT
+    if not met.any():
         return np.empty((0, 2))
-    ring = np.where(
-        (status == rays.HIT)[:, None], hits_m[:, :2], np.array([x_m, y_m]) + max_range_m * directions[:, :2]
-    )[status != rays.LEFT]
+    cut = np.array([x_m, y_m]) + max_range_m * directions[:, :2]
+    ring = np.where(met[:, None], hits.hits_m[:, :2], cut)[met | (hits.status == rays.NO_HIT)]
     return ring if len(ring) >= 3 else np.empty((0, 2))

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from kuntur.model.assets import Camera
 from kuntur.model.place import Lattice, Terrain, Weather
 from kuntur.units import REFRACTION_COEFFICIENT
-from kuntur.visibility import _kernels, detection
+from kuntur.visibility import _kernels, detection, rays
+from kuntur.visibility.doubt import Doubt
 
 RATE_STEP_M = 5.0
 """Slant ranges are rounded up to the next multiple of this before the rate is taken."""
@@ -25,6 +26,7 @@ def cell_rates(
     *,
     refraction: float = REFRACTION_COEFFICIENT,
     threads: int = 2,
+    doubt: Doubt | None = None,
 ) -> NDArray[np.float32]:
     """Detection rate in 1/s in each lattice cell from each viewpoint: float32 (V, lattice.rows, lattice.cols).
 
@@ -36,8 +38,9 @@ def cell_rates(
     - the slant range is that of the farthest sub-cell, rounded up to `RATE_STEP_M`; the rate falls with range;
     - the float32 result is rounded down.
 
-    What it does not bound: heights between cell centres (linear, so a ditch narrower than a cell is not seen), and the
-    errors of the terrain itself.
+    What it does not bound: heights between cell centres (linear, so a ditch narrower than a cell is not seen), and,
+    without a doubt, the errors of the terrain itself. With one, sight is certain sight (`rays.line_of_sight`): the rate
+    is 0 where the margin hides any sub-cell. The terrain's error is not carried into the slant range.
     """
     limit_m = detection.max_range_m(camera, target, weather)
     ranges_m = np.arange(1, int(np.ceil(limit_m / RATE_STEP_M)) + 1) * RATE_STEP_M
@@ -55,5 +58,6 @@ def cell_rates(
         (search.least_depression_rad, search.greatest_depression_rad),
         detection.VISIBLE_HEIGHT_M[target],
         refraction,
+        *rays.margin(doubt),
         threads,
     )
