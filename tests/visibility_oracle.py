@@ -13,7 +13,7 @@ from kuntur.visibility.doubt import Doubt
 def sight(terrain: Terrain, a_m: np.ndarray, b_m: np.ndarray, refraction: float, doubt: Doubt | None = None) -> int:
     """0 blocked, 1 clear, 2 unknown; a_m, b_m are x, y, alt_msl inside the terrain.
 
-    doubt raises the terrain by its margin, b being the target; the ends themselves are judged without it.
+    doubt raises the terrain by its margin, b being the target: by nothing there, by z sigma under the observer.
     """
     h = terrain.surface_m.astype(float)
     u = (np.array([a_m[0], b_m[0]]) - terrain.west_m) / terrain.cell_m - 0.5
@@ -31,7 +31,7 @@ def sight(terrain: Terrain, a_m: np.ndarray, b_m: np.ndarray, refraction: float,
     sag_m = s * (1.0 - s) * distance_m**2 * (1.0 - refraction) / (2.0 * EARTH_RADIUS_M)
     line_m = a_m[2] + s * (b_m[2] - a_m[2]) - sag_m
     if doubt is not None:
-        line_m = line_m - np.where((s > 0.0) & (s < 1.0), doubt.margin_m(1.0 - s, (1.0 - s) * distance_m), 0.0)
+        ground = ground + doubt.margin_m(1.0 - s, (1.0 - s) * distance_m)
     if np.any(ground > line_m + 1e-6):
         return 0
     return 2 if np.isnan(ground).any() else 1

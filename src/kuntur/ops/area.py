@@ -82,6 +82,7 @@ def check(area: Area) -> Check:
         ("voids", f"{voids:.2%}"),
         ("vertical datum", terrain.vertical_datum),
         ("vertical error", _error_text(terrain.vertical_error_le90_m)),
+        *_sight_rows(area),
         ("border inside", f"{length_km:.2f} km, {area.border.our_country} on the {area.border.ours}"),
     ]
     for base in area.bases:
@@ -99,6 +100,24 @@ def check(area: Area) -> Check:
         aircraft=tuple(_aircraft_row(area, one) for one in area.fleet.aircraft),
         notes=tuple(_notes(area, voids)),
     )
+
+
+def _sight_rows(area: Area) -> list[tuple[str, str]]:
+    """What sight lines must clear beyond the ground itself, where there is any such thing."""
+    terrain, rows = area.terrain, []
+    if terrain.error is not None:
+        rows.append(
+            (
+                "sight lines",
+                f"{area.requirement.certainty_prob:.0%} certain, against an error of {terrain.error.sigma_m:.1f} m "
+                f"(1 sigma) correlated over {terrain.error.correlation_m:.0f} m",
+            )
+        )
+    if terrain.cover_m is not None:
+        unknown = float(np.isnan(terrain.cover_m).mean())
+        covered = float((terrain.cover_m > 0.5).mean())
+        rows.append(("cover", f"over half a metre on {covered:.1%} of the ground, unknown on {unknown:.1%}"))
+    return rows
 
 
 def _error_text(le90_m: float | None) -> str:

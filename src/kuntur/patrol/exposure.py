@@ -2,8 +2,8 @@
 
 A track is cut into pieces of one step. A piece is looked at from the ends of every stretch of at most `spacing_m` that
 it touches, and the least rate of those viewpoints counts for the whole step. `visibility.rates.cell_rates` gives the
-rate of a viewpoint: the worst terrain cell inside the crosser's cell, rounded down. So a piece may over-claim only by
-what hides between two neighbouring viewpoints; the audit halves the spacing and all steps.
+rate of a viewpoint: the worst terrain cell inside the crosser's cell, in certain sight, rounded down. So a piece may
+over-claim only by what hides between two neighbouring viewpoints; the audit halves the spacing and all steps.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area
 from kuntur.patrol import _kernels
 from kuntur.patrol.crossers import CrosserGraph
-from kuntur.visibility import detection
+from kuntur.visibility import detection, doubt
 from kuntur.visibility.rates import cell_rates
 
 FloatArray = NDArray[np.float64]
@@ -103,6 +103,8 @@ def rates(
     search = detection.search_for(
         aircraft.camera, {c.target for c in area.crossers}, area.requirement.height_agl_m, area.weather
     )
+    # What is promised on must be certain against the terrain's own error, where that is known.
+    certainty = doubt.of(area.terrain, area.requirement.certainty_prob)
     seen: list[tuple[IntArray, SingleArray]] = []
     for begin in range(0, len(pieces.viewpoints_m), _BATCH):
         table = cell_rates(
@@ -113,6 +115,7 @@ def rates(
             search,
             graph.crosser.target,
             area.weather,
+            doubt=certainty,
         )[:, inside]
         for row in table:
             cell = np.flatnonzero((row > 0.0) & looked_at).astype(np.int32)
