@@ -5,5 +5,6 @@ NB_MODULE(_core, m) {
     kuntur::register_cpu(m);
     kuntur::register_rays(m);
     kuntur::register_rates(m);
+    kuntur::register_radio(m);
     kuntur::register_game(m);
 }

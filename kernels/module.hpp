@@ -8,6 +8,7 @@ namespace kuntur {
 void register_cpu(nanobind::module_& m);
 void register_rays(nanobind::module_& m);
 void register_rates(nanobind::module_& m);
+void register_radio(nanobind::module_& m);
 void register_game(nanobind::module_& m);
 
 }  // namespace kuntur

@@ -44,7 +44,7 @@ RADIO = Radio(
     frequency_hz=2.4e9,
     tx_power_dbm=30.0,
     antenna_gain_dbi=2.0,
-    sensitivity_dbm=-95.0,
+    sensitivity_dbm=-112.0,
     max_range_m=20_000.0,
     source=SOURCE,
 )

@@ -1,4 +1,4 @@
-"""Footprints, the radio link and the hillshade."""
+"""Footprints and the hillshade."""
 
 import math
 import time
@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from kuntur.geodesy import frames, grid
-from kuntur.visibility import footprint, radio, rays, relief
+from kuntur.visibility import footprint, rays, relief
 
 LOOK = {"roll_rad": 0.0, "hfov_rad": math.radians(24.0), "vfov_rad": math.radians(19.0)}
 
@@ -61,49 +61,6 @@ def test_footprint_is_fast_enough_for_every_look_on_the_map() -> None:
     for _ in range(200):
         footprint.footprint(terrain, *pose)
     assert (time.process_time() - start) / 200 < 2e-3  # 0.06 ms on a quiet core
-
-
-def test_free_space_margin() -> None:
-    """2.4 GHz over 10 km: 120.05 dB (ITU-R P.525: 32.4 + 20 log f_MHz + 20 log d_km)."""
-    terrain = places.terrain(np.full((40, 500), 0.0), 30.0)
-    a, b = [-5000.0, 0.0, 900.0], [5000.0, 0.0, 900.0]
-    margin = radio.margin_db(terrain, a, b, places.RADIO)
-    loss_db = 32.4 + 20.0 * math.log10(2400.0) + 20.0 * math.log10(10.0)
-    assert margin[0] == pytest.approx(30.0 + 2.0 + 2.0 - loss_db + 95.0, abs=0.1)
-    assert radio.reach(terrain, a, b, places.RADIO)[0]
-
-
-def test_a_grazing_edge_costs_six_decibels_and_the_link_is_not_counted_on() -> None:
-    """Knife edge at the line of sight: 6 dB (ITU-R P.526, J(0) = 6.03)."""
-    heights_m = np.zeros((41, 501))
-    heights_m[:, 250] = 300.0
-    terrain = places.terrain(heights_m, 30.0)
-    sag_m = (1.0 - radio.RADIO_REFRACTION) * 5000.0**2 / (2.0 * 6_371_008.8)
-    a = np.array([-5000.0, 0.0, 300.0 + sag_m])
-    b = a * [-1.0, 1.0, 1.0]
-    up = np.array([0.0, 0.0, 400.0])
-    lost = radio.margin_db(terrain, a + up, b + up, places.RADIO) - radio.margin_db(terrain, a, b, places.RADIO)
-    assert lost[0] == pytest.approx(6.03, abs=0.05)
-    assert not radio.reach(terrain, a, b, places.RADIO)[0]
-    # 0.6 of the first Fresnel zone: sqrt(lambda d1 d2 / (d1 + d2)) = 17.7 m in the middle.
-    radius_m = math.sqrt(299_792_458.0 / 2.4e9 * 2500.0)
-    for share, good in ((0.55, False), (0.65, True)):
-        lift = np.array([0.0, 0.0, share * radius_m])
-        assert radio.reach(terrain, a + lift, b + lift, places.RADIO)[0] == good
-
-
-def test_unknown_figures_stay_unknown() -> None:
-    terrain = places.terrain(np.full((40, 500), 0.0), 30.0)
-    a, b = [-5000.0, 0.0, 900.0], [[5000.0, 0.0, 900.0], [99e3, 0.0, 900.0]]
-    vague = msgspec.structs.replace(places.RADIO, sensitivity_dbm=None)
-    assert np.isnan(radio.margin_db(terrain, a, b, vague)).all()
-    np.testing.assert_array_equal(radio.reach(terrain, a, b, vague), [True, False])  # by its known range; outside
-    nothing = msgspec.structs.replace(vague, max_range_m=None)
-    assert not radio.reach(terrain, a, b, nothing).any()
-    short = msgspec.structs.replace(places.RADIO, max_range_m=9000.0)
-    assert not radio.reach(terrain, a, b, short).any()
-    weak = msgspec.structs.replace(places.RADIO, tx_power_dbm=-20.0, max_range_m=None)
-    assert not radio.reach(terrain, a, b, weak).any()
 
 
 def test_hillshade_is_bright_to_the_north_west() -> None:

@@ -148,3 +148,46 @@ def cell_rates(
 def _ground_m(terrain: Terrain) -> NDArray[np.float32]:
     """What targets stand on, below any cover."""
     return np.ascontiguousarray(terrain.heights_m, dtype=np.float32)
+
+
+class Wave(NamedTuple):
+    """What a radio link's physics depends on besides its ends. model: 0 Bullington, 1 delta-Bullington, 2 Deygout."""
+
+    wavelength_m: float
+    vertical: bool
+    model: int
+    refraction: float
+
+
+def radio_links(
+    terrain: Terrain, a_m: FloatArray, b_m: FloatArray, wave: Wave, threads: int
+) -> tuple[FloatArray, FloatArray]:
+    """Loss by diffraction in dB and least clearance in first Fresnel radii, (n,) each."""
+    result: tuple[FloatArray, FloatArray] = _radio_links(
+        relief(terrain), a_m, b_m, curvature_per_m(wave.refraction), wave.wavelength_m, wave.vertical, wave.model,
+        threads,
+    )  # fmt: skip
+    return result
+
+
+def radio_profiles(
+    starts: NDArray[np.int64],
+    distance_m: FloatArray,
+    height_m: FloatArray,
+    first_alt_msl_m: FloatArray,
+    last_alt_msl_m: FloatArray,
+    wave: Wave,
+    threads: int,
+) -> tuple[FloatArray, FloatArray]:
+    result: tuple[FloatArray, FloatArray] = _radio_profiles(
+        starts, distance_m, height_m, first_alt_msl_m, last_alt_msl_m, curvature_per_m(wave.refraction),
+        wave.wavelength_m, wave.vertical, wave.model, threads,
+    )  # fmt: skip
+    return result
+
+
+def terrain_profiles(
+    terrain: Terrain, a_m: FloatArray, b_m: FloatArray
+) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
+    result: tuple[NDArray[np.int64], FloatArray, FloatArray] = _terrain_profiles(relief(terrain), a_m, b_m)
+    return result
