@@ -20,6 +20,7 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+constexpr double no_weight = 1e-9;
 constexpr double pi = 3.14159265358979323846;
 
 enum class Model : int { bullington = 0, delta_bullington = 1, deygout = 2 };
@@ -67,7 +68,7 @@ struct Profile {
 // The lines of one direction of the grid (rows or columns) that a link crosses, from its first end on.
 class Crossings {
 public:
-    Crossings(double from, double to) : start_(from), step_(to - from), stride_(to > from ? 1.0 : -1.0) {
+    Crossings(double from, double to) : start_(from), step_(to - from), per_step_(1.0 / step_), stride_(to > from ? 1.0 : -1.0) {
         line_ = stride_ > 0.0 ? std::floor(from) + 1.0 : std::ceil(from) - 1.0;
         last_ = stride_ > 0.0 ? std::ceil(to) - 1.0 : std::floor(to) + 1.0;
         find();
@@ -82,9 +83,9 @@ public:
 private:
     void find() {
         const bool more = step_ != 0.0 && (stride_ > 0.0 ? line_ <= last_ : line_ >= last_);
-        share_ = more ? (line_ - start_) / step_ : infinity;
+        share_ = more ? (line_ - start_) * per_step_ : infinity;
     }
-    double start_, step_, stride_, line_, last_, share_;
+    double start_, step_, per_step_, stride_, line_, last_, share_;
 };
 
 // The ground wherever the link crosses a row line or a column line of the grid, as for sight lines (R3): between two
@@ -102,20 +103,26 @@ void trace(const Relief& relief, const Point& a, const Point& b, Profile& out) {
     }
     const double du = u1 - u0, dv = v1 - v0;
     const double near = 1e-3 / std::hypot(du, dv);  // a crossing under an antenna says nothing new
-    const auto add = [&](double s, double u, double v) {
+    // Linear between two neighbours on a line; one without weight is not asked for its height.
+    const auto add = [&](double s, double position, std::int64_t last, auto&& at) {
         if (s < near || s > 1.0 - near) return;
-        const auto [left, right] = std::minmax(u0, u1);
-        const auto [top, bottom] = std::minmax(v0, v1);
-        out.add(s, relief.height(std::clamp(u, left, right), std::clamp(v, top, bottom)));
+        const std::int64_t cell = std::min(static_cast<std::int64_t>(position), last - 1);
+        const double f = position - static_cast<double>(cell);
+        const double from = at(cell), to = at(cell + 1);
+        out.add(s, f < no_weight ? from : f > 1.0 - no_weight ? to : from + f * (to - from));
     };
     Crossings columns(u0, u1), rows(v0, v1);
     out.add(0.0, relief.height(u0, v0));
     while (columns.share() < 1.0 || rows.share() < 1.0) {
         if (columns.share() <= rows.share()) {
-            add(columns.share(), columns.line(), v0 + columns.share() * dv);
+            const auto col = static_cast<std::int64_t>(columns.line());
+            add(columns.share(), v0 + columns.share() * dv, relief.rows() - 1,
+                [&](std::int64_t row) { return relief.at(row, col); });
             columns.advance();
         } else {
-            add(rows.share(), u0 + rows.share() * du, rows.line());
+            const auto row = static_cast<std::int64_t>(rows.line());
+            add(rows.share(), u0 + rows.share() * du, relief.cols() - 1,
+                [&](std::int64_t col) { return relief.at(row, col); });
             rows.advance();
         }
     }
