@@ -13,7 +13,11 @@ namespace {
 SimdLevel hardware_level() {
 #ifdef KUNTUR_HAVE_AVX2
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return SimdLevel::avx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+        const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+        return wide ? SimdLevel::avx512 : SimdLevel::avx2;
+    }
 #endif
     return SimdLevel::baseline;
 }
@@ -22,8 +26,11 @@ SimdLevel decide_level() {
     const char* text = std::getenv("KUNTUR_SIMD");
     const std::string_view wish = text == nullptr ? "" : text;
     if (wish == "baseline") return SimdLevel::baseline;
-    if (wish.empty() || wish == "avx2") return hardware_level();  // never above what the processor has
-    throw std::runtime_error("KUNTUR_SIMD is '" + std::string(wish) + "'; write 'baseline' or 'avx2', or unset it");
+    const SimdLevel most = hardware_level();  // never above what the processor has
+    if (wish.empty() || wish == "avx512") return most;
+    if (wish == "avx2") return most == SimdLevel::baseline ? most : SimdLevel::avx2;
+    throw std::runtime_error("KUNTUR_SIMD is '" + std::string(wish) +
+                             "'; write 'baseline', 'avx2' or 'avx512', or unset it");
 }
 
 }  // namespace
@@ -35,9 +42,13 @@ SimdLevel simd_level() {
 
 void register_cpu(nanobind::module_& m) {
     m.def(
-        "simd_level", [] { return simd_level() == SimdLevel::avx2 ? "avx2" : "baseline"; },
-        "Instruction level the kernels use in this process: 'baseline' or 'avx2'.\n\n"
-        "KUNTUR_SIMD=baseline in the environment lowers it; results are the same bits on both.");
+        "simd_level",
+        [] {
+            const SimdLevel level = simd_level();
+            return level == SimdLevel::avx512 ? "avx512" : level == SimdLevel::avx2 ? "avx2" : "baseline";
+        },
+        "Instruction level the kernels use in this process: 'baseline', 'avx2' or 'avx512'.\n\n"
+        "KUNTUR_SIMD=baseline or avx2 in the environment lowers it; results are the same bits on all.");
 }
 
 }  // namespace kuntur

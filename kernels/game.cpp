@@ -22,14 +22,14 @@ using namespace nb::literals;
 
 void sweep(const Graph& graph, const Pieces& pieces, Sweep& s) {
 #ifdef KUNTUR_HAVE_AVX2
-    if (simd_level() == SimdLevel::avx2) return sweep_avx2(graph, pieces, s);
+    if (simd_level() >= SimdLevel::avx2) return sweep_avx2(graph, pieces, s);
 #endif
     sweep_baseline(graph, pieces, s);
 }
 
 void expect(const Graph& graph, const Sweep& s, const double* weight, double* cell_sum, double* mid_sum) {
 #ifdef KUNTUR_HAVE_AVX2
-    if (simd_level() == SimdLevel::avx2) return expect_avx2(graph, s, weight, cell_sum, mid_sum);
+    if (simd_level() >= SimdLevel::avx2) return expect_avx2(graph, s, weight, cell_sum, mid_sum);
 #endif
     expect_baseline(graph, s, weight, cell_sum, mid_sum);
 }

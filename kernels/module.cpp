@@ -7,4 +7,5 @@ NB_MODULE(_core, m) {
     kuntur::register_rates(m);
     kuntur::register_radio(m);
     kuntur::register_game(m);
+    kuntur::register_sweep(m);
 }

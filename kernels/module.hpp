@@ -10,5 +10,6 @@ void register_rays(nanobind::module_& m);
 void register_rates(nanobind::module_& m);
 void register_radio(nanobind::module_& m);
 void register_game(nanobind::module_& m);
+void register_sweep(nanobind::module_& m);
 
 }  // namespace kuntur

@@ -61,7 +61,10 @@ def test_more_refraction_never_hides(data: st.DataObject, k1: float, k2: float) 
 def test_a_void_only_makes_sight_unknown_and_is_never_visible(data: st.DataObject) -> None:
     terrain = data.draw(terrains())
     eye_m = data.draw(points(terrain))
+    eye_m[2] = abs(eye_m[2]) + float(grid.height_at(terrain, *eye_m[:2]))
     hole = data.draw(npst.arrays(np.bool_, terrain.heights_m.shape))
+    col, row = (eye_m[0] - terrain.west_m) / CELL_M - 0.5, (terrain.north_m - eye_m[1]) / CELL_M - 0.5
+    hole[int(row) : int(row) + 2, int(col) : int(col) + 2] = False  # the ground below the eye is known
     holed = places.terrain(np.where(hole, np.nan, terrain.heights_m), CELL_M)
     whole, torn = (
         viewshed.visible(t, *eye_m, target_height_m=1.0, max_range_m=1e4, threads=1) for t in (terrain, holed)

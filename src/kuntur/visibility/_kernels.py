@@ -12,6 +12,7 @@ from kuntur._core import Relief
 from kuntur._core import cell_rates as _cell_rates
 from kuntur._core import radio_links as _radio_links
 from kuntur._core import radio_profiles as _radio_profiles
+from kuntur._core import sweep as _sweep
 from kuntur._core import terrain_profiles as _terrain_profiles
 from kuntur.model.place import Lattice, Terrain
 from kuntur.units import EARTH_RADIUS_M
@@ -148,6 +149,52 @@ def cell_rates(
 def _ground_m(terrain: Terrain) -> NDArray[np.float32]:
     """What targets stand on, below any cover."""
     return np.ascontiguousarray(terrain.heights_m, dtype=np.float32)
+
+
+MODES = ("fast", "accurate", "exact")
+PLANE_TYPES: dict[str, type[np.generic]] = {
+    "count": np.uint16,
+    "unknown": np.uint16,
+    "best_slant_m": np.float32,
+    "least_height_m": np.float32,
+    "exposure": np.float32,
+}
+
+
+def observer_table(
+    places: FloatArray, spacing_m: FloatArray, range_m: FloatArray, weights_s: FloatArray, sectors: FloatArray
+) -> FloatArray:
+    """One row an observer, as `kuntur._core.sweep` wants it."""
+    return np.ascontiguousarray(np.column_stack([places, spacing_m, range_m, weights_s, sectors]))
+
+
+def sweep(
+    heights_m: NDArray[np.float32],
+    target_alt_m: NDArray[np.float32] | None,
+    observers: FloatArray,
+    mode: str,
+    target_height_m: float,
+    refraction: float,
+    rate: tuple[NDArray[np.float32], float] | None,
+    corner: tuple[int, int],
+    planes: dict[str, NDArray[Any]],
+    threads: int,
+) -> None:
+    """Add what the observers see to the planes, which lie on the window of the heights that begins at `corner`."""
+    table, step_m = (np.zeros(1, np.float32), 1.0) if rate is None else rate
+    _sweep(
+        heights_m,
+        target_alt_m,
+        observers,
+        MODES.index(mode),
+        target_height_m,
+        curvature_per_m(refraction),
+        np.ascontiguousarray(table, dtype=np.float32),
+        step_m,
+        corner,
+        *(planes.get(name) for name in PLANE_TYPES),
+        threads,
+    )
 
 
 class Wave(NamedTuple):

@@ -1,0 +1,8 @@
+#include "sweep_rows.hpp"
+
+namespace kuntur::sweep {
+
+void fast_avx512(const Pass& pass) { fast(pass); }
+void accurate_avx512(const Pass& pass) { accurate(pass); }
+
+}  // namespace kuntur::sweep
