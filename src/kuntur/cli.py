@@ -61,7 +61,11 @@ def stage_bar() -> Iterator[Callable[[str, float, str], None]]:
                 tasks[stage] = bars.add_task(stage, total=1.0, words="")
             bars.update(tasks[stage], completed=fraction, words=escape(words))
 
-        yield progress
+        try:
+            yield progress
+        except KeyboardInterrupt as stop:
+            err.print(" ".join(["Stopped.", *getattr(stop, "__notes__", [])]), markup=False)
+            raise
 
 
 def say(text: str) -> None:
@@ -133,19 +137,101 @@ def fleet_command(
 
 @app.command()
 def survey(
-    area: AreaArgument,
+    area: Annotated[
+        str | None, typer.Argument(help="An area; without one, terrain files are surveyed from viewpoints.")
+    ] = None,
     terrain: TerrainOption = None,
     folder: Annotated[Path, typer.Option("--out", help="Folder for rasters and pictures.")] = Path("survey"),
+    route: Annotated[Path | None, typer.Option(help="Viewpoints along the line of this GeoJSON file.")] = None,
+    step: Annotated[float, typer.Option(help="Metres between viewpoints of the route.")] = 100.0,
+    viewpoints: Annotated[Path | None, typer.Option(help="Viewpoints at the points of this GeoJSON file.")] = None,
+    every_km: Annotated[float | None, typer.Option(help="Viewpoints in a lattice over all terrain.")] = None,
+    height: Annotated[float | None, typer.Option(help="Metres of a viewpoint above the ground below it.")] = None,
+    view_range: Annotated[float | None, typer.Option("--range", help="How far a viewpoint looks, in metres.")] = None,
+    target_height: Annotated[float, typer.Option(help="Metres of the target above its ground.")] = 1.0,
+    mode: Annotated[str, typer.Option(help="fast, accurate or exact.")] = "accurate",
+    quantity: Annotated[
+        list[str] | None, typer.Option(help="What to write beside count and unknown; repeat for several.")
+    ] = None,
+    vertical_datum: Annotated[str | None, typer.Option(help="Where the terrain files do not tell it.")] = None,
+    block: Annotated[int, typer.Option(help="Posts on a side of the windows that the work is cut into.")] = 2048,
+    workers: Annotated[int, typer.Option(help="Work in this many local processes.")] = 0,
+    scheduler: Annotated[str, typer.Option(help="Work on the Dask cluster with this scheduler's address.")] = "",
 ) -> None:
-    """What can be seen, and what the radio reaches: rasters as COG, pictures as PNG."""
-    from kuntur.ops import area as area_ops
-    from kuntur.ops import survey as ops
+    """What can be seen, and what the radio reaches, of an area; or what is seen of terrain of any size."""
+    from kuntur.ops import survey_command as ops
+
+    asked = ops.Asked(
+        route=route, step_m=step, viewpoints=viewpoints, every_km=every_km, height_agl_m=height, range_m=view_range,
+        target_height_m=target_height, mode=mode, quantities=tuple(quantity or ()), vertical_datum=vertical_datum,
+        block=block, workers=workers, scheduler=scheduler,
+    )  # fmt: skip
+    with stage_bar() as progress:
+        told = ops.run(area, terrain or [], folder, asked, progress=lambda f, w: progress("survey", f, w))
+    say(told)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # so that -18.28 is a number
+def see(
+    lat: Annotated[str | None, typer.Argument(help="Latitude: -18.28, 18.28S or 18:16:48 S.")] = None,
+    lon: Annotated[str | None, typer.Argument(help="Longitude: -69.05, 69.05W or 69:03:00 W.")] = None,
+    height: Annotated[str | None, typer.Argument(help="Metres above the ground.")] = None,
+    area: Annotated[
+        str | None, typer.Option("--area", help="An area whose terrain is used (default: the embedded one).")
+    ] = None,
+    terrain: Annotated[
+        list[str] | None, typer.Option("--terrain", help="Terrain file, folder or pattern; repeat for several.")
+    ] = None,
+    route: Annotated[Path | None, typer.Option("--route", help="Look from a GeoJSON LineString instead.")] = None,
+    height_agl_m: Annotated[
+        float | None, typer.Option("--height", help="Metres above the ground for the whole route.")
+    ] = None,
+    heights_are: Annotated[
+        str, typer.Option("--heights-are", help="What the route's own heights are above: hae, msl or agl.")
+    ] = "hae",
+    every: Annotated[float, typer.Option(help="Look from the route each so many metres.")] = 100.0,
+    speed: Annotated[float, typer.Option(help="Ground speed along the route, m/s.")] = 15.0,
+    max_range_m: Annotated[float | None, typer.Option("--range", help="How far to look, metres.")] = None,
+    target: Annotated[str, typer.Option(help="person, pack_animal, light_vehicle or truck.")] = "person",
+    target_height_m: Annotated[
+        float | None, typer.Option("--target-height", help="Sight must reach down to this height, metres.")
+    ] = None,
+    camera: Annotated[str | None, typer.Option(help="A camera of the catalog, by its id.")] = None,
+    light: Annotated[str, typer.Option(help="day or night, for the camera.")] = "day",
+    sector: Annotated[
+        str | None,
+        typer.Option(help="What the camera looks at: AZIMUTH/WIDTH or AZIMUTH/WIDTH/LEAST/GREATEST degrees."),
+    ] = None,
+    mode: Annotated[str, typer.Option(help="fast, accurate or exact.")] = "accurate",
+    doubt: Annotated[
+        bool, typer.Option("--doubt", help="Also the chance of being in sight, over the terrain's own error.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for picture, rasters, polygons and map page.")] = Path(
+        "seen"
+    ),
+    show: Annotated[bool, typer.Option("--open", help="Then serve a map page on which to move and draw.")] = False,
+    port: Annotated[int, typer.Option(help="Port of that page.")] = 8643,
+) -> None:
+    """The picture of what is seen from LAT LON HEIGHT, or from a route: PNG, COG, GeoJSON and a map page."""
+    from kuntur.ops import see as ops
+    from kuntur.ops import see_files, see_view
+    from kuntur.server import see as server
 
     with stage_bar() as progress:
-        loaded = area_ops.load(area, terrain or [])
-        result = ops.survey(loaded, progress=lambda f, w: progress("survey", f, w))
-        for path in ops.write_survey(result, loaded, folder):
-            say(str(path))
+        view = ops.from_words(
+            lat, lon, height, area=area, terrain=terrain, route=route, height_agl_m=height_agl_m, sector=sector,
+            heights_are=heights_are, every_m=every, speed_mps=speed, max_range_m=max_range_m, target=target,
+            target_height_m=target_height_m, camera=camera, light=light, mode=mode, with_doubt=doubt,
+            progress=lambda f, w: progress("see", f, w),
+        )  # fmt: skip
+        paths = see_files.write(view, folder)
+        progress("see", 1.0, "")
+    say(see_view.summary(view))
+    for path in paths:
+        say(str(path))
+    if show:
+        with server.open_socket("127.0.0.1", port) as listening:
+            server.run(view, listening, announce=say)
 
 
 @app.command()
@@ -294,16 +380,14 @@ def demo(
 def main() -> None:
     """Run, turning a KunturError into its message and remedy, and Ctrl-C into a clean end."""
     try:
-        app(standalone_mode=False, prog_name="kuntur")
+        if code := app(standalone_mode=False, prog_name="kuntur"):  # Typer makes 130 of Ctrl-C
+            sys.exit(code)
     except KunturError as error:
         err.print(f"[bold red]Error:[/] {escape(error.message)}")
         if error.remedy:
             err.print(f"[bold]What to do:[/] {escape(error.remedy)}")
         sys.exit(error.exit_code)
     except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        err.print("Stopped.")
         sys.exit(130)
     except typer.Exit as done:
         sys.exit(done.exit_code)

@@ -13,7 +13,7 @@ from kuntur.errors import TerrainError
 from kuntur.geodesy import grid, lines
 from kuntur.model.place import Area
 from kuntur.ops import maps, survey
-from kuntur.visibility import rays
+from kuntur.visibility import detection, rays
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,10 @@ def test_never_seen_ground_is_in_the_corridor_and_no_viewpoint_sees_it(area: Are
     row, col = np.nonzero(hidden)
     x_m, y_m = terrain.west_m + (col + 0.5) * terrain.cell_m, terrain.north_m - (row + 0.5) * terrain.cell_m
     targets = np.stack([x_m, y_m, terrain.heights_m[row, col] + 1.0], axis=-1)
+    reach_m = max(detection.max_range_m(one.camera, "person", area.weather) for one in area.fleet.aircraft)
     in_range = 0
     for eye in result.viewpoints_m:
-        near = np.hypot(*(targets[:, :2] - eye[:2]).T) < 1500.0
+        near = np.hypot(*(targets[:, :2] - eye[:2]).T) < reach_m
         in_range += near.sum()
         assert not (rays.line_of_sight(terrain, eye, targets[near]) == rays.CLEAR).any()
     assert in_range > 0

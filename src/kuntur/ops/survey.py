@@ -21,14 +21,18 @@ from kuntur.aircraft import path
 from kuntur.errors import TerrainError
 from kuntur.geodesy import frames, grid, heights, lines
 from kuntur.io import rasters
+from kuntur.model.assets import Camera
 from kuntur.model.place import Area, Lattice, Terrain
 from kuntur.ops import maps
-from kuntur.visibility import detection, radio, viewshed
+from kuntur.ops.cluster import HERE, Cluster, mapped
+from kuntur.visibility import detection, doubt, radio, viewshed
 from kuntur.visibility.rates import cell_rates
 
 Progress = Callable[[float, str], None]
 FOREIGN_MARGIN_M = 1000.0
 """Ground this far on the other side of the border is surveyed too."""
+AT_ONCE = 32
+"""Viewpoints of one task."""
 SHOWN_S = 300.0
 """Pictures show the chance of detection within this time."""
 HEAT = ListedColormap(colormaps["viridis"](np.linspace(0.05, 1.0, 256)))
@@ -77,10 +81,21 @@ class Survey(Struct, frozen=True, kw_only=True):
         return whole
 
 
-def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> Survey:
+class _Search(Struct, frozen=True, kw_only=True):
+    """One camera's search for one target from a few viewpoints: what a worker is given beside the area."""
+
+    target: detection.Target
+    camera: Camera
+    first: int
+    viewpoints_m: NDArray[np.float64]
+    lattice: Lattice
+
+
+def survey(area: Area, *, cluster: Cluster = HERE, progress: Progress = lambda fraction, words: None) -> Survey:
     """Survey the corridor along the border with the area's fleet, for the targets that the requirement is about.
 
-    Raises TerrainError where nothing can be flown over it.
+    cluster: where the rates are worked out; the result is the same bytes everywhere. Raises TerrainError where nothing
+    can be flown over it.
     """
     need = area.requirement
     lattice = grid.lattice(area.terrain, need.crosser_cell_m, maps.corridor_bounds(area, FOREIGN_MARGIN_M))
@@ -88,17 +103,20 @@ def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> 
     viewpoints_m = candidate_viewpoints(area)
     progress(0.05, f"{len(viewpoints_m)} viewpoints, {np.count_nonzero(corridor)} cells")
     targets = tuple(dict.fromkeys(crosser.target for crosser in area.crossers if crosser.required))
-    searched = {crosser.target for crosser in area.crossers}
-    cameras = {aircraft.camera.id: aircraft.camera for aircraft in area.fleet.aircraft}
     rates = np.zeros((len(targets), len(viewpoints_m), lattice.rows, lattice.cols), np.float32)
+    cameras = {aircraft.camera.id: aircraft.camera for aircraft in area.fleet.aircraft}.values()
+    searches = [
+        _Search(target=target, camera=camera, first=k, viewpoints_m=viewpoints_m[k : k + AT_ONCE], lattice=lattice)
+        for target in targets for camera in cameras for k in range(0, len(viewpoints_m), AT_ONCE)
+    ]  # fmt: skip
+    for k, (search, seen) in enumerate(zip(searches, mapped(_rates, area, searches, cluster), strict=True)):
+        part = rates[targets.index(search.target), search.first : search.first + len(seen)]
+        np.maximum(part, seen, out=part)
+        progress(0.05 + 0.45 * (k + 1) / len(searches), f"{search.camera.name} for {search.target}")
     allowed = corridor & ~_touches(area, lattice, "no_look")
-    for k, (t, camera) in enumerate((t, camera) for t in range(len(targets)) for camera in cameras.values()):
-        progress(0.05 + 0.45 * k / (len(targets) * len(cameras)), f"{camera.name} for {targets[t]}")
-        search = detection.search_for(camera, searched, need.height_agl_m, area.weather)
-        seen = cell_rates(area.terrain, lattice, viewpoints_m, camera, search, targets[t], area.weather)
-        np.maximum(rates[t], seen, out=rates[t])
     rates *= allowed
-    sight_count = _sight_count(area, viewpoints_m, progress)
+    progress(0.5, f"sight lines from {len(viewpoints_m)} viewpoints")
+    sight_count = _sight_count(area, viewpoints_m)
     progress(0.9, "radio")
     reach = _radio_reach(area, lattice)
     progress(1.0, "surveyed")
@@ -112,6 +130,16 @@ def survey(area: Area, *, progress: Progress = lambda fraction, words: None) -> 
         base_ids=tuple(base.id for base in area.bases),
         radio_reach=reach,
     )
+
+
+def _rates(area: Area, search: _Search) -> NDArray[np.float32]:
+    need = area.requirement
+    searched = {crosser.target for crosser in area.crossers}
+    pattern = detection.search_for(search.camera, searched, need.height_agl_m, area.weather)
+    return cell_rates(
+        area.terrain, search.lattice, search.viewpoints_m, search.camera, pattern, search.target, area.weather,
+        threads=1, doubt=doubt.of(area.terrain, need.certainty_prob),
+    )  # fmt: skip
 
 
 def see(
@@ -218,17 +246,21 @@ def _person_range_m(area: Area) -> float:
     return max(detection.max_range_m(aircraft.camera, "person", area.weather) for aircraft in area.fleet.aircraft)
 
 
-def _sight_count(area: Area, viewpoints_m: NDArray[np.float64], progress: Progress) -> NDArray[np.uint16]:
-    """How many viewpoints have a sight line to a person in each terrain cell, within the best camera's useful range."""
-    reach_m = _person_range_m(area)
-    height_m = detection.VISIBLE_HEIGHT_M["person"]
-    count = np.zeros(area.terrain.heights_m.shape, np.uint16)
-    for k, (x_m, y_m, alt_msl_m) in enumerate(viewpoints_m):
-        seen = viewshed.visible(area.terrain, x_m, y_m, alt_msl_m, target_height_m=height_m, max_range_m=reach_m)
-        count += seen == 1
-        if k % 16 == 0:
-            progress(0.5 + 0.4 * k / len(viewpoints_m), f"sight lines from viewpoint {k} of {len(viewpoints_m)}")
-    return count
+def _sight_count(area: Area, viewpoints_m: NDArray[np.float64]) -> NDArray[np.uint16]:
+    """How many viewpoints have a sight line to a person in each terrain cell, within the best camera's useful range.
+
+    Exact: what no viewpoint sees is a statement about every one of them.
+    """
+    seen = viewshed.accumulate(
+        area.terrain,
+        viewpoints_m,
+        max_range_m=_person_range_m(area),
+        target_height_m=detection.VISIBLE_HEIGHT_M["person"],
+        mode="exact",
+        want=("count",),
+    )
+    assert seen.count is not None
+    return seen.count
 
 
 def _radio_reach(area: Area, lattice: Lattice) -> NDArray[np.bool_]:

@@ -62,7 +62,7 @@ class Record(Struct, frozen=True, kw_only=True):
 class Wide(Struct, frozen=True, kw_only=True):
     """What a wide survey leaves: its rasters by quantity, and its summary, as in survey.json."""
 
-    rasters: dict[str, Path]
+    rasters: dict[viewshed.Quantity, Path]
     summary: dict[str, Any]
 
 
@@ -148,8 +148,8 @@ def _require_usable(looks: Looks, block: int) -> None:
         raise ConfigError("A target stands on the ground or above it.", remedy="Give its height from 0 m.")
     if ("exposure" in looks.quantities) != (looks.rate is not None):
         raise ConfigError("Exposure needs a rate table, and a rate table is for exposure.", remedy="Give both.")
-    if not 64 <= block <= 16_384:
-        raise ConfigError(f"Windows of {block} posts are not made.", remedy="Give 64 to 16384; 2048 is usual.")
+    if not 32 <= block <= 16_384:
+        raise ConfigError(f"Windows of {block} posts are not made.", remedy="Give 32 to 16384; 2048 is usual.")
 
 
 @contextmanager
@@ -252,7 +252,8 @@ def _kept(store: Path, window: Window) -> Record | None:
 
 def _keep(store: Path, done: Finished) -> Record:
     """Write a finished window: its files, and last the record that makes them count."""
-    window, files = name_of(done.row0, done.col0), {}
+    window = name_of(done.row0, done.col0)
+    files: dict[str, str] = {}
     for name, data in done.files.items():
         _put(store / f"{window}.{name}.tif", data)
         files[name] = hashlib.sha256(data).hexdigest()

@@ -81,7 +81,7 @@ class Finished(Struct, frozen=True, kw_only=True):
     row0: int
     col0: int
     key: str
-    files: dict[str, bytes]
+    files: dict[viewshed.Quantity, bytes]
     tally: Tally
 
 
@@ -122,11 +122,13 @@ def look(job: Job, window: Window) -> Finished:
         ).prod(axis=1)
         * 1e-6
     )
+    assert seen.count is not None and seen.unknown is not None  # always wanted
     seen_here = seen.count > 0
+    unknown_here = (seen.unknown > 0) & ~seen_here
     tally = Tally(
         without_ground=int((here & ~known).sum()),
         seen_km2=float((seen_here.sum(axis=1) * cell_km2).sum()),
-        unknown_km2=float((((seen.unknown > 0) & ~seen_here).sum(axis=1) * cell_km2).sum()),
+        unknown_km2=float((unknown_here.sum(axis=1) * cell_km2).sum()),
     )
     whole = grid(terrain, (0, 0, terrain.rows, terrain.cols))
     files = {
