@@ -68,7 +68,8 @@ struct Profile {
 // The lines of one direction of the grid (rows or columns) that a link crosses, from its first end on.
 class Crossings {
 public:
-    Crossings(double from, double to) : start_(from), step_(to - from), per_step_(1.0 / step_), stride_(to > from ? 1.0 : -1.0) {
+    Crossings(double from, double to)
+        : start_(from), step_(to - from), per_step_(1.0 / step_), stride_(to > from ? 1.0 : -1.0) {
         line_ = stride_ > 0.0 ? std::floor(from) + 1.0 : std::ceil(from) - 1.0;
         last_ = stride_ > 0.0 ? std::ceil(to) - 1.0 : std::floor(to) + 1.0;
         find();

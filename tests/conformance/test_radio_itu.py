@@ -1,9 +1,9 @@
 """Diffraction against the numbers that ITU-R Study Group 3 and its members publish for implementers.
 
-The profile Regensburg - Munich and its results stand in Py1812 (Swiss OFCOM's reference implementation of Recommendation
-ITU-R P.1812, whose 4.3 is the delta-Bullington method of P.526, 4.5, over land and sea). The twenty examples of the
-Study Group ("Validation examples for the delta Bullington diffraction prediction method", delB_valid_temp.xlsx) need
-four profiles that state no licence: they are read from the folder that KUNTUR_ITU_EXAMPLES names, as dbull_path1.csv to
+The profile Regensburg - Munich and its results stand in Py1812, the Swiss OFCOM's reference implementation of
+Recommendation ITU-R P.1812, whose 4.3 is the delta-Bullington method of P.526, 4.5. The Study Group's own twenty
+examples ("Validation examples for the delta Bullington diffraction prediction method", delB_valid_temp.xlsx) need four
+profiles that state no licence: they are read from the folder that KUNTUR_ITU_EXAMPLES names, as dbull_path1.csv to
 dbull_path4.csv (distance in km, height in m, one heading line), and that test is left out without it.
 """
 

@@ -126,7 +126,10 @@ def test_beyond_the_horizon_of_a_smooth_earth(frequency_hz: float, height_m: flo
     loss_db = radio.diffraction_db(terrain, *ends, frequency_hz, polarisation="horizontal")[0]
     k = 2.0 * math.pi * frequency_hz / SPEED_OF_LIGHT_MPS
     radius_m = EARTH_RADIUS_M / (1.0 - radio.RADIO_REFRACTION)
-    x, y = (k * radius_m / 2.0) ** (1.0 / 3.0) * length_m / radius_m, (2.0 / (k * radius_m)) ** (1.0 / 3.0) * k * height_m
+    x, y = (
+        (k * radius_m / 2.0) ** (1.0 / 3.0) * length_m / radius_m,
+        (2.0 / (k * radius_m)) ** (1.0 / 3.0) * k * height_m,
+    )
     turn = np.exp(2j * np.pi / 3.0)
     zeros = -special.ai_zeros(3)[0] * np.exp(1j * np.pi / 3.0)
     slope = special.airy(zeros * turn)[1] * turn
@@ -180,7 +183,9 @@ def test_over_a_void_nothing_is_known() -> None:
     terrain = places.terrain(heights_m, CELL_M)
     a, b = [[-5000.0, 0.0, 900.0], [-5000.0, 300.0, 900.0]], [[5000.0, 0.0, 900.0], [5000.0, 300.0, 900.0]]
     for model in MODELS:
-        np.testing.assert_array_equal(np.isnan(radio.margin_db(terrain, a, b, places.RADIO, model=model)), [True, False])
+        np.testing.assert_array_equal(
+            np.isnan(radio.margin_db(terrain, a, b, places.RADIO, model=model)), [True, False]
+        )
     np.testing.assert_array_equal(np.isnan(radio.fresnel_clearance(terrain, a, b, FREQUENCY_HZ)), [True, False])
     np.testing.assert_array_equal(radio.reach(terrain, a, b, places.RADIO), [False, True])
     assert np.isnan(radio.margin_db(terrain, a[1], [99e3, 0.0, 900.0], places.RADIO)).all()

@@ -265,15 +265,14 @@ def _sight_count(area: Area, viewpoints_m: NDArray[np.float64]) -> NDArray[np.ui
 
 def _radio_reach(area: Area, lattice: Lattice) -> NDArray[np.bool_]:
     """From each base's mast with every radio stationed there (the fleet's where none is), to the required height."""
-    x_m, y_m = (a.ravel() for a in np.meshgrid(*lattice.centres()))
-    top_m = grid.blocks(grid.surface(area.terrain), lattice).max(axis=-1).ravel()
-    there_m = np.stack([x_m, y_m, top_m + area.requirement.height_agl_m], axis=-1)
+    there_m = radio.over_cells(area.terrain, lattice, area.requirement.height_agl_m)
     reach = np.ones((len(area.bases), lattice.rows, lattice.cols), bool)
     for base, reached in zip(area.bases, reach, strict=True):
         stationed = [a.radio for a in area.fleet.aircraft if a.base_id == base.id]
         mast_m = np.array([base.x_m, base.y_m, base.alt_msl_m + base.mast_agl_m])
         for one in {r.id: r for r in stationed or [a.radio for a in area.fleet.aircraft]}.values():
-            reached &= radio.reach(area.terrain, mast_m, there_m, one).reshape(reached.shape)
+            linked = radio.reach(area.terrain, mast_m, there_m, one, a_gain_dbi=base.mast_gain_dbi)
+            reached &= linked.reshape(reached.shape)
     return reach
 
 

@@ -265,7 +265,7 @@ def _linked(area: Area, points_m: FloatArray, aircraft: Aircraft) -> BoolArray:
     linked = np.zeros(len(points_m), bool)
     for base in area.bases:
         mast = np.array([[base.x_m, base.y_m, base.alt_msl_m + base.mast_agl_m]])
-        linked |= radio.reach(area.terrain, mast, points_m, aircraft.radio)
+        linked |= radio.reach(area.terrain, mast, points_m, aircraft.radio, a_gain_dbi=base.mast_gain_dbi)
     return linked
 
 

@@ -66,7 +66,7 @@ class Stand(Struct, frozen=True, kw_only=True):
 
 
 def free_space_db(distance_m: ArrayLike, frequency_hz: float) -> FloatArray:
-    """Free-space basic transmission loss: 20 log(4 pi d / lambda) (ITU-R P.525-4, 2.3). Nearer than a wavelength: 22 dB."""
+    """Free-space basic transmission loss, 20 log(4 pi d / lambda) (ITU-R P.525-4, 2.3); 22 dB within a wavelength."""
     wavelength_m = SPEED_OF_LIGHT_MPS / frequency_hz
     distance = np.maximum(np.asarray(distance_m, float), wavelength_m)
     return np.asarray(20.0 * np.log10(4.0 * np.pi * distance / wavelength_m))
@@ -142,9 +142,13 @@ def profile_diffraction_db(
                 f"Profile {i} is not a profile: it needs two points or more at growing distances.",
                 remedy="Sort its points by distance from the first antenna and drop those that repeat.",
             )
-    ends = [np.ascontiguousarray(np.broadcast_to(np.asarray(a, float), count)) for a in (first_alt_msl_m, last_alt_msl_m)]
+    first_m, last_m = (
+        np.ascontiguousarray(np.broadcast_to(np.asarray(a, float), count)) for a in (first_alt_msl_m, last_alt_msl_m)
+    )
     wave = _wave(frequency_hz, model, polarisation, refraction)
-    return _kernels.radio_profiles(ground.starts, ground.distance_m, ground.height_m, *ends, wave, threads)[0]
+    return _kernels.radio_profiles(
+        ground.starts, ground.distance_m, ground.height_m, first_m, last_m, wave, threads
+    )[0]  # fmt: skip
 
 
 def margin_db(
@@ -211,7 +215,7 @@ def field_db(
     """The margin from one mast to an aircraft over every cell of a lattice: (rows, cols) dB; NaN unknown.
 
     mast_m: (3,) x, y, alt_msl of its antenna. The aircraft is over the middle of the cell, `height_agl_m` above the
-    highest ground in it.
+    highest surface (ground with what stands on it) in it.
     """
     there_m = over_cells(terrain, lattice, height_agl_m)
     margin = margin_db(
@@ -221,9 +225,9 @@ def field_db(
 
 
 def over_cells(terrain: Terrain, lattice: Lattice, height_agl_m: float) -> FloatArray:
-    """(rows * cols, 3) x, y, alt_msl over the middles of the cells, `height_agl_m` above each one's highest ground."""
+    """(rows * cols, 3) x, y, alt_msl over the middles of the cells, `height_agl_m` above each one's highest surface."""
     x_m, y_m = np.meshgrid(*lattice.centres())
-    top_m = grid.blocks(terrain, lattice).max(axis=-1)
+    top_m = grid.blocks(grid.surface(terrain), lattice).max(axis=-1)
     return np.stack([x_m.ravel(), y_m.ravel(), top_m.ravel() + height_agl_m], axis=-1)
 
 
@@ -247,9 +251,7 @@ def relay_margin_db(
     """
     relays, aircraft = _kernels.points(relays_m)[0], _kernels.points(aircraft_m)[0]
     up = margin_db(terrain, base_m, relays, radio, a_gain_dbi=base_gain_dbi, model=model, refraction=refraction)
-    across = margin_db(
-        terrain, *_pairs(relays, aircraft), radio, model=model, refraction=refraction, threads=threads
-    )
+    across = margin_db(terrain, *_pairs(relays, aircraft), radio, model=model, refraction=refraction, threads=threads)
     weaker = np.minimum(up[:, None], across.reshape(len(relays), len(aircraft)))
     known = ~np.isnan(weaker)
     best = np.where(known, weaker, -np.inf).argmax(axis=0)
@@ -277,9 +279,12 @@ def relay_stand(
     None where no position serves any. Arguments as in `relay_margin_db`.
     """
     relays, aircraft = _kernels.points(relays_m)[0], _kernels.points(aircraft_m)[0]
-    physics = (reserve_db, model, refraction, threads)
-    up, up_db = _judge(terrain, base_m, relays, radio, (base_gain_dbi, None), *physics)
-    across, across_db = _judge(terrain, *_pairs(relays, aircraft), radio, (None, None), *physics)
+    up, up_db = _judge(
+        terrain, base_m, relays, radio, (base_gain_dbi, None), reserve_db, model, refraction, threads
+    )  # fmt: skip
+    across, across_db = _judge(
+        terrain, *_pairs(relays, aircraft), radio, (None, None), reserve_db, model, refraction, threads
+    )
     reached = up[:, None] & across.reshape(len(relays), -1)
     weaker_db = np.minimum(up_db[:, None], across_db.reshape(len(relays), -1))
     if not reached.any():
