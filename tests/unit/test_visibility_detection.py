@@ -1,4 +1,4 @@
-"""Glimpse, search pattern and rate: published anchor points, no gaps between looks, and promise below simulation."""
+"""Search pattern, rate and sweep width: no gaps between looks, promise below simulation, Koopman's identities."""
 
 import math
 
@@ -11,43 +11,7 @@ from kuntur.geodesy import frames
 from kuntur.model.place import Weather
 from kuntur.visibility import detection
 
-CLEAR_AIR = Weather(visibility_m=1e9)
 CAMERA = places.CAMERA
-
-
-def fifty_percent_range_m(target: detection.Target) -> float:
-    """Where one cycle lies across the target: its size over two pixels."""
-    pixel_rad = 2.0 * math.tan(CAMERA.hfov_rad / 2.0) / CAMERA.columns_px
-    return detection.CRITICAL_DIMENSION_M[target] / (2.0 * pixel_rad)
-
-
-@pytest.mark.parametrize("target", ["person", "light_vehicle"])
-def test_johnson_anchor_points(target: detection.Target) -> None:
-    """The target transfer probability function is 0.5 at one N50; Holst's table gives 0.95 at 2 and 0.10 at 0.5 N50."""
-    at = fifty_percent_range_m(target)
-    prob = detection.glimpse_prob(CAMERA, target, [at, at / 2, at * 2, at / 100], CLEAR_AIR) / detection.AVAILABILITY
-    np.testing.assert_allclose(prob, [0.5, 0.95, 0.10, 1.0], atol=0.012)
-
-
-def test_a_glimpse_falls_with_range_and_ends_at_max_range() -> None:
-    ranges_m = np.linspace(1.0, 6000.0, 4000)
-    for target in ("person", "light_vehicle"):
-        prob = detection.glimpse_prob(CAMERA, target, ranges_m, Weather())
-        assert (np.diff(prob) <= 0).all()
-        limit_m = detection.max_range_m(CAMERA, target, Weather())
-        assert (prob[ranges_m <= limit_m] >= detection.USEFUL_GLIMPSE_PROB).all()
-        assert not prob[ranges_m > limit_m + 0.02].any()
-        assert prob.max() <= detection.AVAILABILITY
-
-
-def test_haze_and_fewer_pixels_never_help() -> None:
-    at = [300.0, 800.0, 1200.0]
-    clear = detection.glimpse_prob(CAMERA, "person", at, Weather(visibility_m=20_000.0))
-    assert (detection.glimpse_prob(CAMERA, "person", at, Weather(visibility_m=5000.0)) < clear).all()
-    coarse = msgspec.structs.replace(CAMERA, columns_px=320, rows_px=256)
-    assert (detection.glimpse_prob(coarse, "person", at, Weather()) < clear).all()
-    blind = detection.max_range_m(msgspec.structs.replace(CAMERA, columns_px=1, rows_px=1), "person", Weather())
-    assert blind < 10.0
 
 
 @pytest.mark.parametrize("hfov_deg", [6.0, 24.0, 45.0])
@@ -104,7 +68,20 @@ def test_rate_is_one_look_a_revolution_inside_the_covered_depressions() -> None:
     inside = 0.5 * (search.least_depression_rad + search.greatest_depression_rad)
     rate = detection.detection_rate_hz(CAMERA, search, "person", Weather(), 700.0, [inside, 0.0, 1.57])
     glimpse = detection.glimpse_prob(CAMERA, "person", 700.0, Weather())
+    assert search.revolution_s > detection.CORRELATION_S
     np.testing.assert_allclose(rate, [glimpse / search.revolution_s, 0.0, 0.0])
+
+
+def test_looks_closer_than_the_correlation_time_count_once() -> None:
+    """A wide camera is round in 4 s; of its looks one in 12 s counts, three whole revolutions."""
+    wide = msgspec.structs.replace(CAMERA, hfov_rad=math.radians(130.0), vfov_rad=math.radians(110.0))
+    search = detection.search_pattern(wide, 400.0, 200.0)
+    assert search.revolution_s == 4.0
+    assert search.independent_s == 12.0
+    rate = detection.detection_rate_hz(wide, search, "truck", Weather(), 100.0, 0.5)
+    assert float(rate) == float(detection.glimpse_prob(wide, "truck", 100.0, Weather())) / 12.0 > 0.0
+    quick = msgspec.structs.replace(search, revolution_s=5.0)
+    assert quick.independent_s == 10.0
 
 
 def test_lateral_range_of_the_inverse_cube_law() -> None:
@@ -124,6 +101,42 @@ def test_sweep_width_is_the_integral_of_the_lateral_range_curve() -> None:
     assert width == pytest.approx(float(np.trapezoid(curve, offsets)), rel=2e-3)
     faster = detection.sweep_width_m(CAMERA, search, "person", Weather(), height_agl_m=400.0, ground_speed_mps=36.0)
     assert width / 2 < faster < width
+
+
+def test_a_constant_rate_inside_a_circle_sweeps_as_koopman_says() -> None:
+    """1 - exp(-2 k sqrt(R^2 - x^2) / v): as the rate k grows the curve becomes definite and the width 2 R."""
+    radius_m, speed = 800.0, 20.0
+    offsets = np.linspace(0.0, 1000.0, 2001)
+
+    def curve(rate_hz: float) -> np.ndarray:
+        return detection.pass_prob(lambda r: np.where(r <= radius_m, rate_hz, 0.0), 1000.0, speed, offsets)
+
+    chord = 2.0 * np.sqrt(np.maximum(radius_m**2 - offsets**2, 0.0))
+    np.testing.assert_allclose(curve(0.01), 1.0 - np.exp(-0.01 * chord / speed), atol=2e-3)
+    assert 2.0 * float(np.trapezoid(curve(50.0), offsets)) == pytest.approx(2.0 * radius_m, rel=2e-3)
+
+
+def test_as_many_are_found_as_stand_in_the_swept_area() -> None:
+    """Swept-area identity, without the lateral range curve: 4,000 people anywhere in a strip, the exposure of each
+    added up along the flight in time; the share found times the strip is sweep width times length of the track."""
+    height_m, speed_mps, length_m, half_m, step_s = 400.0, 18.0, 4000.0, 2000.0, 1.0
+    search = detection.search_pattern(CAMERA, height_m, 1200.0)
+    rng = np.random.default_rng(11)
+    # Even offsets with a random shift, so that few people give a small error.
+    y_m = -half_m + (np.arange(4000) + rng.random()) * (2.0 * half_m / 4000)
+    x_m = rng.uniform(0.0, length_m, len(y_m))
+    exposure = np.zeros(len(y_m))
+    for along_m in np.arange(-2000.0, length_m + 2000.0, speed_mps * step_s):
+        across_m = np.hypot(x_m - along_m, y_m)
+        exposure += step_s * detection.detection_rate_hz(
+            CAMERA, search, "person", Weather(), np.hypot(across_m, height_m), np.arctan2(height_m, across_m)
+        )
+    found_m2 = float(np.mean(-np.expm1(-exposure))) * 2.0 * half_m * length_m
+    width_m = detection.sweep_width_m(
+        CAMERA, search, "person", Weather(), height_agl_m=height_m, ground_speed_mps=speed_mps
+    )
+    assert width_m > 100.0
+    assert found_m2 == pytest.approx(width_m * length_m, rel=0.01)
 
 
 @pytest.mark.parametrize("offset_m", [250.0, 700.0])

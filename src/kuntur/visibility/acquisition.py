@@ -165,7 +165,8 @@ def johnson_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weath
     # Beyond 20 times the cycles needed the curve is flat; the limit keeps x^E finite.
     x = np.minimum(cycles / DETECTION_CYCLES, 20.0)
     power = x ** (2.7 + 0.7 * x)
-    return np.asarray(AVAILABILITY * _transmission(camera, range_m, weather) * power / (1.0 + power))
+    transmission = np.exp(-_extinction_per_m(camera, weather) * range_m)
+    return np.asarray(AVAILABILITY * transmission * power / (1.0 + power))
 
 
 def ttp_cycles(camera: Camera, target: Target, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
@@ -178,8 +179,8 @@ def ttp_cycles(camera: Camera, target: Target, slant_range_m: ArrayLike, weather
     if not _has_light(camera, weather.light):
         return np.zeros_like(range_m)
     inherent = VISIBLE_CONTRAST if camera.band == "EO" else THERMAL_CONTRAST_K / (2.0 * SCENE_CONTRAST_K)
-    contrast = inherent * _transmission(camera, range_m, weather)
-    metric_prad = np.interp(np.log(contrast), np.log(_CONTRASTS), _metric_prad(camera, weather.light), left=0.0)
+    log_contrast = math.log(inherent) - _extinction_per_m(camera, weather) * range_m
+    metric_prad = np.interp(log_contrast, np.log(_CONTRASTS), _metric_prad(camera, weather.light), left=0.0)
     return np.asarray(CRITICAL_DIMENSION_M[target] / range_m * metric_prad)
 
 
@@ -232,12 +233,10 @@ def _has_light(camera: Camera, light: Light) -> bool:
     return camera.least_light_lux is not None and camera.least_light_lux <= NIGHT_LUX
 
 
-def _transmission(camera: Camera, range_m: FloatArray, weather: Weather) -> FloatArray:
-    """Contrast left after the slant path. The air at the ground is taken along all of it, where it is thickest."""
+def _extinction_per_m(camera: Camera, weather: Weather) -> float:
+    """How fast contrast falls along the slant path. The air at the ground, the thickest, is taken along all of it."""
     extinction_per_m = CONTRAST_EXTINCTION / weather.visibility_m
-    if camera.band != "EO":
-        extinction_per_m = max(extinction_per_m, INFRARED_EXTINCTION_PER_M)
-    return np.asarray(np.exp(-extinction_per_m * range_m))
+    return extinction_per_m if camera.band == "EO" else max(extinction_per_m, INFRARED_EXTINCTION_PER_M)
 
 
 @lru_cache(maxsize=256)
