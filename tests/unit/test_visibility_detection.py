@@ -112,7 +112,8 @@ def test_a_constant_rate_inside_a_circle_sweeps_as_koopman_says() -> None:
         return detection.pass_prob(lambda r: np.where(r <= radius_m, rate_hz, 0.0), 1000.0, speed, offsets)
 
     chord = 2.0 * np.sqrt(np.maximum(radius_m**2 - offsets**2, 0.0))
-    np.testing.assert_allclose(curve(0.01), 1.0 - np.exp(-0.01 * chord / speed), atol=2e-3)
+    away = np.abs(offsets - radius_m) > 5.0  # at the rim the rate is a ramp 5 cm wide
+    np.testing.assert_allclose(curve(0.01)[away], (1.0 - np.exp(-0.01 * chord / speed))[away], atol=1e-3)
     assert 2.0 * float(np.trapezoid(curve(50.0), offsets)) == pytest.approx(2.0 * radius_m, rel=2e-3)
 
 
