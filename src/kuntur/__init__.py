@@ -24,7 +24,7 @@ _HOME = {
     "KunturError": "kuntur.errors",
     "load": "kuntur.ops.area",
     "plan": "kuntur.ops.plan",
-    "see": "kuntur.ops.survey",
+    "see": "kuntur.ops.see",
     "survey": "kuntur.ops.survey",
 }
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from kuntur.errors import KunturError
     from kuntur.ops.area import load
     from kuntur.ops.plan import plan
-    from kuntur.ops.survey import see, survey
+    from kuntur.ops.see import see
+    from kuntur.ops.survey import survey
 
 
 def __getattr__(name: str) -> Any:

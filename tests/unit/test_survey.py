@@ -149,22 +149,6 @@ def test_the_stamp_is_on_sketched_terrain_only(area: Area, tmp_path: Path) -> No
         assert (maps.SKETCHED in words) is stamped
 
 
-def test_see_is_placed_on_the_map_and_matches_the_sight_lines(area: Area) -> None:
-    base = area.bases[0]
-    seen = survey.see(area, lat_deg=base.lat_deg, lon_deg=base.lon_deg, height_agl_m=120.0, max_range_m=6000.0)
-    assert seen.rio.crs.is_projected
-    assert seen.dtype == np.uint8
-    for x_m, y_m in ((base.x_m - 900.0, base.y_m), (-3000.0, 2000.0), (base.x_m, base.y_m - 4000.0)):
-        cell = seen.sel(x=x_m, y=y_m, method="nearest")
-        x, y = float(cell.x), float(cell.y)
-        target = [x, y, float(grid.height_at(area.terrain, x, y)) + 1.0]
-        clear = rays.line_of_sight(area.terrain, [base.x_m, base.y_m, base.alt_msl_m + 120.0], target)[0]
-        in_range = np.hypot(x - base.x_m, y - base.y_m) <= 6000.0
-        assert int(cell) == (clear if in_range else 0)
-    with pytest.raises(TerrainError, match="no known ground"):
-        survey.see(area, lat_deg=10.0, lon_deg=10.0, height_agl_m=120.0)
-
-
 def test_real_davos(shared_data: Path, area: Area) -> None:
     """One arc-second over the Alps, cells taken as 30 m squares, the made-up border laid across its middle."""
     with rasterio.open(shared_data / "terrain" / "davos_srtm1.tif") as source:

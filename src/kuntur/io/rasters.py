@@ -44,7 +44,9 @@ def write(
         "compress": "deflate",
         "predictor": 3 if arrays[0].dtype.kind == "f" else 2,
     }
-    profile |= {"driver": "COG"} if cog else {"driver": "GTiff", "tiled": True}
+    # Overviews of classes and counts must not blend them (GDAL's own choice would be cubic).
+    overviews = "average" if arrays[0].dtype.kind == "f" else "nearest"
+    profile |= {"driver": "COG", "overview_resampling": overviews} if cog else {"driver": "GTiff", "tiled": True}
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with rasterio.open(partial, "w", **profile) as file:

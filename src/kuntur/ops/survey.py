@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import rioxarray  # noqa: F401  gives xarray its .rio
 import shapely
-import xarray as xr
 from matplotlib import colormaps
 from matplotlib.colors import ListedColormap
 from msgspec import Struct
@@ -19,7 +16,7 @@ from scipy.spatial import cKDTree
 
 from kuntur.aircraft import path
 from kuntur.errors import TerrainError
-from kuntur.geodesy import frames, grid, heights, lines
+from kuntur.geodesy import grid, lines
 from kuntur.io import rasters
 from kuntur.model.assets import Camera
 from kuntur.model.place import Area, Lattice, Terrain
@@ -140,46 +137,6 @@ def _rates(area: Area, search: _Search) -> NDArray[np.float32]:
         area.terrain, search.lattice, search.viewpoints_m, search.camera, pattern, search.target, area.weather,
         threads=1, doubt=doubt.of(area.terrain, need.certainty_prob),
     )  # fmt: skip
-
-
-def see(
-    area: Area,
-    *,
-    lat_deg: float,
-    lon_deg: float,
-    height_agl_m: float,
-    target_height_m: float = detection.VISIBLE_HEIGHT_M["person"],
-    max_range_m: float = 10_000.0,
-) -> xr.DataArray:
-    """What is seen from one point: uint8 (y, x) over the terrain, 0 hidden or too far, 1 visible, 2 unknown.
-
-    Coordinates are cell centres in metres of the area's frame; the array carries its CRS (rioxarray). Exact sight lines
-    (`visibility.viewshed.visible`). Raises TerrainError where the point is outside the terrain or over a void.
-    """
-    terrain = area.terrain
-    x_m, y_m = (float(value) for value in frames.to_local(area.frame, lat_deg, lon_deg))
-    alt_msl_m = float(heights.msl_from_agl(terrain, x_m, y_m, height_agl_m))
-    if math.isnan(alt_msl_m):
-        raise TerrainError(
-            f"There is no known ground at {lat_deg:.5f}, {lon_deg:.5f} in the terrain of {area.title}.",
-            remedy="Give a place inside the area that is not a void of its terrain.",
-        )
-    seen = xr.DataArray(
-        viewshed.visible(terrain, x_m, y_m, alt_msl_m, target_height_m=target_height_m, max_range_m=max_range_m),
-        dims=("y", "x"),
-        coords={
-            "y": terrain.north_m - (np.arange(terrain.rows) + 0.5) * terrain.cell_m,
-            "x": terrain.west_m + (np.arange(terrain.cols) + 0.5) * terrain.cell_m,
-        },
-        name="seen",
-        attrs={
-            "flag_values": np.array([0, 1, 2], np.uint8),
-            "flag_meanings": "hidden_or_too_far visible unknown",
-            "terrain": _terrain_words(terrain),
-        },
-    )
-    placed: xr.DataArray = seen.rio.write_crs(area.frame.proj4)
-    return placed
 
 
 def candidate_viewpoints(area: Area) -> NDArray[np.float64]:

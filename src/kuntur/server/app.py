@@ -29,7 +29,8 @@ STATIC: Final = Path(__file__).parent / "static"
 PORTS_TRIED: Final = 20
 
 
-def _explain(_: Request[Any, Any, State], error: KunturError) -> Response[dict[str, str]]:
+def explain(_: Request[Any, Any, State], error: KunturError) -> Response[dict[str, str]]:
+    """A KunturError as the page reads it."""
     return Response({"detail": error.message, "remedy": error.remedy}, status_code=409)
 
 
@@ -59,7 +60,7 @@ def create_app(watch: LiveWatch, *, token: str, actor: str = "operator", static:
         route_handlers=[guarded, routes.index, routes.page_file, live_socket],
         state=state,
         middleware=[partial(Door, policy=policy)],
-        exception_handlers={KunturError: _explain},
+        exception_handlers={KunturError: explain},
         openapi_config=OpenAPIConfig(
             title="Kuntur", version=version("kuntur"), path="/schema", render_plugins=[JsonRenderPlugin()]
         ),
