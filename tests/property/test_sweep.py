@@ -226,9 +226,9 @@ def test_the_horizon_of_a_sphere(mode: viewshed.Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_shadow_of_a_ridge(mode: viewshed.Mode) -> None:
-    """A straight wall 40 m high at 300 m, the eye at 50 m: dark from the wall to where the line over it meets the plain,
-    1,500 m away from the eye's parallel to it. The wall is one cell thick: lines that cross it aslant between two rows
-    are where `accurate`, which looks at the rows only, sees through it here and there."""
+    """A straight wall 40 m high at 300 m, the eye at 50 m: dark from the wall to where the line over it meets the
+    plain, 1,500 m away from the eye's parallel to it. The wall is one cell thick: where lines cross it aslant between
+    two rows, `accurate`, which looks at the rows only, sees through it here and there."""
     heights = np.zeros((161, 201))
     heights[:, 40] = 40.0
     land = places.terrain(heights, 10.0)
