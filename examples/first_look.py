@@ -11,11 +11,13 @@ print(area.title)
 print("terrain:", area.terrain.product)
 print("sketched:", area.terrain.sketched)
 
-# %% What does somebody see from 300 m above the ground beside the pass? 0 hidden or too far, 1 visible, 2 unknown.
+# %% What does somebody see from 300 m above the ground beside the pass? 0 hidden, 1 seen, 2 unknown, 255 not looked at.
 seen = kuntur.see(area, lat_deg=-18.28, lon_deg=-69.05, height_agl_m=300.0, max_range_m=4000.0)
 cell_km2 = (area.terrain.cell_m / 1000.0) ** 2
 visible_km2 = float((seen == 1).sum()) * cell_km2
 print(f"{visible_km2:.1f} km2 of ground in sight within 4 km; the whole circle is {3.14159 * 4.0**2:.1f} km2")
+print(seen.attrs["summary"])
+print(f"half of the ground there is in sight of {float(seen.least_height_m.median()):.0f} m")
 
 # %% What could the fleet's cameras see of the strip behind the border, and what can they never see?
 survey = kuntur.survey(area)

@@ -124,15 +124,19 @@ def area_fetch(
 @app.command("fleet")
 def fleet_command(
     entry: Annotated[str | None, typer.Argument(help="An aircraft, camera or radio of the catalog.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Folder for pictures of what the cameras can find.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the catalog as a page of Markdown.")] = None,
 ) -> None:
     """The aircraft, cameras and radios that come with Kuntur; one of them with the source of every figure."""
     from kuntur.ops import fleet as ops
 
-    if page is None:
-        ops.show(entry, out)
-    else:
+    if curves is not None:
+        for path in ops.draw_curves(entry, curves):
+            say(str(path))
+    elif page is not None:
         say(str(ops.write_page(page)))
+    else:
+        ops.show(entry, out)
 
 
 @app.command()
@@ -204,12 +208,15 @@ def see(
     ] = None,
     mode: Annotated[str, typer.Option(help="fast, accurate or exact.")] = "accurate",
     doubt: Annotated[
-        bool, typer.Option("--doubt", help="Also the chance of being in sight, over the terrain's own error.")
+        bool,
+        typer.Option("--doubt/--no-doubt", help="Also the chance of being in sight, over the terrain's own error."),
     ] = False,
     folder: Annotated[Path, typer.Option("--out", help="Folder for picture, rasters, polygons and map page.")] = Path(
         "seen"
     ),
-    show: Annotated[bool, typer.Option("--open", help="Then serve a map page on which to move and draw.")] = False,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Then serve a map page on which to move and draw.")
+    ] = False,
     port: Annotated[int, typer.Option(help="Port of that page.")] = 8643,
 ) -> None:
     """The picture of what is seen from LAT LON HEIGHT, or from a route: PNG, COG, GeoJSON and a map page."""
