@@ -14,6 +14,7 @@ from kuntur.io import catalog
 from kuntur.io.area_file import AirframeTable, CameraTable, CatalogFile, RadioTable
 from kuntur.model.assets import Camera
 from kuntur.model.place import Target, Weather
+from kuntur.ops import curves
 from kuntur.visibility import acquisition
 
 UNKNOWN = "?"
@@ -128,7 +129,28 @@ def _radio_row(one: RadioTable) -> tuple[str, ...]:
 
 
 def person_range_m(camera: Camera, target: Target = "person") -> float:
-    return acquisition.max_range_m(camera, target, Weather(light="day" if camera.band == "EO" else "night"))
+    return acquisition.max_range_m(camera, target, _weather(camera))
+
+
+def _weather(camera: Camera) -> Weather:
+    return Weather(light="day" if camera.band == "EO" else "night")
+
+
+def draw_curves(entry_id: str | None, folder: Path) -> list[Path]:
+    """Pictures of what the cameras can find: of one, of those an airframe is built with, or of all.
+
+    Raises ConfigError where there is nothing to draw.
+    """
+    known = catalog.read().camera
+    wanted = [one for one in known if entry_id in (None, one.id, *one.built_into)]
+    cameras = [catalog.camera(one) for one in wanted if one.id == entry_id or not catalog.lacking(one)]
+    if entry_id is not None and not cameras:
+        entry = find(entry_id)
+        raise ConfigError(
+            f'"{entry.id}" ({entry.name}) is not a camera, and no camera of the catalog is built into it.',
+            remedy=f"Name a camera: {', '.join(sorted(one.id for one in known))}.",
+        )
+    return [path for camera in cameras for path in curves.draw([camera], _weather(camera), folder)]
 
 
 def _plannable(entry: catalog.Entry) -> str:
