@@ -51,7 +51,7 @@ def ridge_line(clearance_m: float) -> tuple[Terrain, tuple[float, float, float],
 def test_one_obstacle_gives_the_probability_of_the_margins_own_formula(clearance_m: float) -> None:
     """The only case with a closed form: the line clears one wall, P = Phi(clearance / standard deviation)."""
     terrain, observer, row, col = ridge_line(clearance_m)
-    n = 1500
+    n = 600
     found = doubt.seen_probability(
         terrain, observer, target_height_m=1.0, max_range_m=5000.0, realizations=n, seed=7, refraction=1.0
     )
@@ -79,6 +79,19 @@ def test_a_seed_draws_the_same_terrains_again() -> None:
     )
     assert np.array_equal(one, again)
     assert not np.array_equal(one, other)
+
+
+def test_the_modes_of_the_viewshed_give_nearly_the_same_probability() -> None:
+    terrain = replace(places.ridge_terrain(cell_m=120.0), error=ERROR)
+    observer = eye(terrain, 1530.0, 420.0, 200.0)
+    fast, accurate, exact = (
+        doubt.seen_probability(
+            terrain, observer, target_height_m=1.0, max_range_m=3000.0, realizations=40, mode=mode
+        ).prob
+        for mode in ("fast", "accurate", "exact")
+    )
+    assert np.abs(accurate - exact).mean() < 0.005
+    assert np.abs(fast - exact).mean() < 0.03
 
 
 def test_far_ground_is_never_seen_and_void_ground_unknown() -> None:
@@ -185,7 +198,9 @@ def test_what_is_certain_is_seen_in_the_terrains_drawn(height_agl_m: float) -> N
     observer = eye(terrain, 1530.0, 420.0, height_agl_m)
     margin = doubt.of(terrain, 0.95)
     assert margin is not None
-    drawn = doubt.seen_probability(terrain, observer, target_height_m=1.0, max_range_m=3000.0, realizations=300, seed=5)
+    drawn = doubt.seen_probability(
+        terrain, observer, target_height_m=1.0, max_range_m=3000.0, realizations=300, seed=5, mode="exact"
+    )
     sure = doubt.certain(terrain, observer, margin, target_height_m=1.0, max_range_m=3000.0) == 1
     plain = doubt.certain(terrain, observer, replace(margin, z=0.0), target_height_m=1.0, max_range_m=3000.0) == 1
     assert sure.sum() > 300

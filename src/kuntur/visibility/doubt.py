@@ -168,6 +168,7 @@ def seen_probability(
     error: VerticalError | None = None,
     realizations: int = 100,
     seed: int = 0,
+    mode: viewshed.Mode = "accurate",
     refraction: float = REFRACTION_COEFFICIENT,
     threads: int = 2,
 ) -> SeenProbability:
@@ -175,8 +176,9 @@ def seen_probability(
 
     observers_m: (n, 3) x, y, alt_msl in the local frame, or one; a route is its stations, all over the same drawn
     terrain. error: the terrain's own where left out. Frequency over `realizations` terrains drawn from `seed`: the
-    survey plus a correlated Gaussian error. A cell is NaN where a void keeps any draw from an answer. An observer that
-    a drawn ground rises above sees nothing in that draw. Raises ConfigError where no error is known.
+    survey plus a correlated Gaussian error; `mode` of the viewsheds as in `viewshed.accumulate`. A cell is NaN where a
+    void keeps any draw from an answer. An observer that the drawn surface rises above sees nothing in that draw. Raises
+    ConfigError where no error is known, TerrainError for observers outside the terrain or over a void.
     """
     error = terrain.error if error is None else error
     if error is None:
@@ -193,17 +195,17 @@ def seen_probability(
     fields = error_fields((place.rows, place.cols), terrain.cell_m, error, np.random.default_rng(seed))
     for _, field in zip(range(realizations), fields, strict=False):
         drawn = replace(place, heights_m=place.heights_m + field)
-        once = np.zeros(seen.shape, np.uint8)
-        for x_m, y_m, alt_msl_m in observers:
-            if grid.height_at(drawn, x_m, y_m) > alt_msl_m:
-                continue
-            view = viewshed.visible(
-                drawn, x_m, y_m, alt_msl_m, target_height_m=target_height_m, max_range_m=max_range_m,
-                refraction=refraction, threads=threads,
-            )  # fmt: skip
-            once = np.where((once == 1) | (view == 1), 1, np.maximum(once, view)).astype(np.uint8)
-        seen += once == 1
-        unknown |= once == 2
+        buried = grid.height_at(grid.surface(drawn), observers[:, 0], observers[:, 1]) > observers[:, 2]
+        if buried.all():
+            continue
+        view = viewshed.accumulate(
+            drawn, observers[~buried], max_range_m=max_range_m, target_height_m=target_height_m, mode=mode,
+            want=("count", "unknown"), refraction=refraction, threads=threads,
+        )  # fmt: skip
+        assert view.count is not None
+        assert view.unknown is not None
+        seen += view.count > 0
+        unknown |= (view.count == 0) & (view.unknown > 0)
     prob = np.zeros(terrain.heights_m.shape, np.float32)
     prob[at] = np.where(unknown, np.nan, seen / realizations)
     return SeenProbability(prob=prob, realizations=realizations)
