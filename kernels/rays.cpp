@@ -3,8 +3,6 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/tuple.h>
 
-#include <algorithm>
-#include <cmath>
 #include <tuple>
 #include <utility>
 
@@ -62,16 +60,6 @@ Array<std::uint8_t> sight_table(const HeldRelief& held, Vectors from, Vectors to
     return result;
 }
 
-Array<double> fresnel_ratio(const HeldRelief& held, Vectors a, Vectors b, double curvature, double wavelength_m) {
-    auto result = make_array<double>({a.shape(0)});
-    double* out = result.data();
-    nb::gil_scoped_release free_interpreter;
-    for (std::int64_t i = 0; i < static_cast<std::int64_t>(a.shape(0)); ++i) {
-        out[i] = held.relief.fresnel_ratio(point(a, i), point(b, i), curvature, wavelength_m);
-    }
-    return result;
-}
-
 using Hits = std::tuple<Array<double>, Array<std::uint8_t>, Array<double>, Array<double>>;
 
 Hits ground_hits(const HeldRelief& held, Vectors origins, Vectors directions, double max_range_m, double curvature,
@@ -102,35 +90,6 @@ Hits ground_hits(const HeldRelief& held, Vectors origins, Vectors directions, do
     return {hits, status, slants, incidences};
 }
 
-Array<std::uint8_t> viewshed(const HeldRelief& held, Heights ground_m, double x_m, double y_m, double z_m,
-                             double target_height_m, double max_range_m, double curvature, int threads) {
-    const Relief& relief = held.relief;
-    const Point observer{x_m, y_m, z_m};
-    auto result = make_array<std::uint8_t>({held.heights.shape(0), held.heights.shape(1)});
-    std::uint8_t* out = result.data();
-    const auto index = [](double value, std::int64_t last) {
-        return static_cast<std::int64_t>(std::clamp(value, 0.0, static_cast<double>(last)));
-    };
-    const double reach_u = max_range_m / relief.cell_x_m(), reach_v = max_range_m / relief.cell_y_m();
-    const std::int64_t row0 = index(std::ceil(relief.to_v(y_m) - reach_v), relief.rows());
-    const std::int64_t row1 = index(std::floor(relief.to_v(y_m) + reach_v) + 1.0, relief.rows());
-    const std::int64_t col0 = index(std::ceil(relief.to_u(x_m) - reach_u), relief.cols());
-    const std::int64_t col1 = index(std::floor(relief.to_u(x_m) + reach_u) + 1.0, relief.cols());
-    nb::gil_scoped_release free_interpreter;
-    share(row1 - row0, threads, [&](std::int64_t i) {
-        const std::int64_t row = row0 + i;
-        for (std::int64_t col = col0; col < col1; ++col) {
-            const double dx = relief.x_m(col) - x_m, dy = relief.y_m(row) - y_m;
-            if (dx * dx + dy * dy > max_range_m * max_range_m) continue;
-            const double ground = ground_m.data()[row * relief.cols() + col];
-            const Point target{relief.x_m(col), relief.y_m(row), ground + target_height_m};
-            const Sight sight = std::isnan(target.z_m) ? Sight::unknown : relief.sight(observer, target, curvature);
-            out[row * relief.cols() + col] = static_cast<std::uint8_t>(sight);
-        }
-    });
-    return result;
-}
-
 }  // namespace
 
 void register_rays(nb::module_& m) {
@@ -148,11 +107,8 @@ void register_rays(nb::module_& m) {
              "threads"_a)
         .def("sight_table", &sight_table, "from_m"_a, "to_m"_a, "curvature_per_m"_a, "error_m"_a, "correlation_m"_a,
              "threads"_a)
-        .def("fresnel_ratio", &fresnel_ratio, "a_m"_a, "b_m"_a, "curvature_per_m"_a, "wavelength_m"_a)
         .def("ground_hits", &ground_hits, "origins_m"_a, "directions"_a, "max_range_m"_a, "curvature_per_m"_a,
-             "threads"_a)
-        .def("viewshed", &viewshed, "ground_m"_a, "x_m"_a, "y_m"_a, "alt_msl_m"_a, "target_height_m"_a, "max_range_m"_a,
-             "curvature_per_m"_a, "threads"_a);
+             "threads"_a);
 }
 
 }  // namespace kuntur

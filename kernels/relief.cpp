@@ -114,7 +114,6 @@ struct Relief::Raised {
     double at(double s) const {
         const double share = from_target ? s : 1.0 - s;  // of the way from the target
         const double w = 1.0 - share;
-        if (w <= 0.0) return 0.0;  // the observer is where it is, whatever the ground below it
         const double variance = 1.0 + w * w - 2.0 * w * std::exp(-share * distance_m / correlation_m);
         return variance > 0.0 ? error_m * std::sqrt(variance) : 0.0;
     }
@@ -155,7 +154,9 @@ template <class Margin>
 Sight Relief::look(const Spot& p, const Spot& q, double sag_m, const Margin& margin) const {
     if (!covers(p.u, p.v) || !covers(q.u, q.v) || !std::isfinite(p.z_m + q.z_m + sag_m)) return Sight::unknown;
     const double ground_p = height(p.u, p.v), ground_q = height(q.u, q.v);
-    if (ground_p > p.z_m + touch_m || ground_q > q.z_m + touch_m) return Sight::blocked;
+    if (ground_p + margin.at(0.0) > p.z_m + touch_m || ground_q + margin.at(1.0) > q.z_m + touch_m) {
+        return Sight::blocked;
+    }
     bool unknown = std::isnan(ground_p) || std::isnan(ground_q);
     const Line line{p.u, p.v, q.u - p.u, q.v - p.v, p.z_m, q.z_m - p.z_m - sag_m, sag_m};
     if (blocked(line, margin, unknown)) return Sight::blocked;
@@ -216,23 +217,6 @@ void Relief::fetch(const Spot& p, const Spot& q) const {
     const float* north = corner(b.u, b.v);
     KUNTUR_FETCH(north);
     KUNTUR_FETCH(north < last ? north + cols_ : north);
-}
-
-double Relief::fresnel_ratio(const Point& p, const Point& q, double curvature, double wavelength_m) const {
-    const Spot a = spot(p), b = spot(q);
-    if (!covers(a.u, a.v) || !covers(b.u, b.v)) return std::numeric_limits<double>::quiet_NaN();
-    const double dx = q.x_m - p.x_m, dy = q.y_m - p.y_m;
-    const double distance = std::hypot(dx, dy), sag_m = curvature * (dx * dx + dy * dy);
-    const Line line{a.u, a.v, b.u - a.u, b.v - a.v, p.z_m, q.z_m - p.z_m - sag_m, sag_m};
-    double least = std::numeric_limits<double>::infinity();
-    bool unknown = std::isnan(height(a.u, a.v)) || std::isnan(height(b.u, b.v));
-    crossings(line, 0.0, 1.0, [&](double s, double z) {
-        if (std::isnan(z)) unknown = true;
-        const double radius = std::sqrt(wavelength_m * distance * s * (1.0 - s));
-        if (radius > 0.0) least = std::min(least, (line.z(s) - z) / radius);
-        return false;
-    });
-    return unknown ? std::numeric_limits<double>::quiet_NaN() : least;
 }
 
 }  // namespace kuntur

@@ -43,16 +43,12 @@ public:
     // Unknown: an end outside, a height that is no number, or a void on the way that known ground does not hide.
     Sight sight(const Spot& p, const Spot& q, double sag_m) const;
 
-    // The same with the terrain between the ends raised by the doubt's margin; the target stands on the ground.
+    // The same with the terrain raised by the doubt's margin, by nothing at the target, which stands on the ground.
     Sight certain_sight(const Spot& target, const Spot& observer, double sag_m, double distance_m,
                         const Doubt& doubt) const;
 
     Sight sight(const Point& p, const Point& q, double curvature) const;
     Sight certain_sight(const Point& target, const Point& observer, double curvature, const Doubt& doubt) const;
-
-    // Least clearance of the same line over the terrain in radii of its first Fresnel zone there (negative: the terrain
-    // stands above the line; infinite: nothing is crossed). NaN over a void or outside.
-    double fresnel_ratio(const Point& p, const Point& q, double curvature, double wavelength_m) const;
 
     // First point of the terrain (bilinear inside cells) met by a ray of unit direction `d` within `max_range_m`, the
     // slant range to it, and the angle there between the ray and the normal of the ground.

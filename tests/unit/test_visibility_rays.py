@@ -12,11 +12,14 @@ import places
 import pytest
 import rasterio
 import visibility_oracle
+from kuntur._core import Relief
 
+from kuntur.errors import ConfigError
 from kuntur.geodesy import grid
 from kuntur.model.place import Terrain
 from kuntur.units import EARTH_RADIUS_M
 from kuntur.visibility import rays
+from kuntur.visibility.doubt import Doubt
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -49,6 +52,33 @@ def test_sight_lines_equal_the_reference(voids: int, refraction: float) -> None:
     want = [visibility_oracle.sight(terrain, a, b, refraction) for a, b in zip(a_m, b_m, strict=True)]
     np.testing.assert_array_equal(got, want)
     assert set(np.unique(got)) == ({0, 1, 2} if voids else {0, 1})
+
+
+@pytest.mark.parametrize(("sigma_m", "correlation_m", "voids"), [(2.5, 146.0, 0), (6.0, 400.0, 6), (9.0, 40.0, 6)])
+def test_certain_sight_equals_the_reference_with_its_margin(sigma_m: float, correlation_m: float, voids: int) -> None:
+    terrain = rough_terrain(3, voids=voids)
+    doubt = Doubt(sigma_m=sigma_m, correlation_m=correlation_m)
+    a_m, b_m = random_ends(terrain, 1500, 1, 120.0), random_ends(terrain, 1500, 2, 4.0)
+    got = rays.line_of_sight(terrain, a_m, b_m, refraction=0.13, doubt=doubt)
+    want = [visibility_oracle.sight(terrain, a, b, 0.13, doubt) for a, b in zip(a_m, b_m, strict=True)]
+    np.testing.assert_array_equal(got, want)
+    plain = rays.line_of_sight(terrain, a_m, b_m, refraction=0.13)
+    assert 0 < (got == rays.CLEAR).sum() < (plain == rays.CLEAR).sum()
+    # A target above the observer: the margin still begins at the target.
+    np.testing.assert_array_equal(
+        rays.line_of_sight(terrain, b_m, a_m, refraction=0.13, doubt=doubt),
+        [visibility_oracle.sight(terrain, b, a, 0.13, doubt) for a, b in zip(a_m, b_m, strict=True)],
+    )
+
+
+def test_no_error_is_no_doubt_and_a_doubt_that_is_none_is_refused() -> None:
+    terrain = rough_terrain(3)
+    a_m, b_m = random_ends(terrain, 500, 1, 60.0), random_ends(terrain, 500, 2, 6.0)
+    sure = rays.line_of_sight(terrain, a_m, b_m, doubt=Doubt(sigma_m=0.0, correlation_m=100.0))
+    np.testing.assert_array_equal(sure, rays.line_of_sight(terrain, a_m, b_m))
+    for sigma_m, correlation_m, z in ((-1.0, 100.0, 1.6), (3.0, 0.0, 1.6), (3.0, 100.0, np.nan)):
+        with pytest.raises(ConfigError, match="doubt"):
+            rays.line_of_sight(terrain, a_m, b_m, doubt=Doubt(sigma_m=sigma_m, correlation_m=correlation_m, z=z))
 
 
 def test_sight_lines_between_cell_centres_equal_the_reference() -> None:
@@ -84,6 +114,14 @@ def test_outside_is_unknown_and_underground_is_blocked() -> None:
     eye = np.array([0.0, -1000.0, 4500.0])
     assert rays.line_of_sight(terrain, eye, [9e4, 0.0, 5000.0])[0] == rays.UNKNOWN
     assert rays.line_of_sight(terrain, eye, [500.0, -1000.0, 3990.0])[0] == rays.BLOCKED
+
+
+def test_what_is_no_number_is_unknown() -> None:
+    terrain = places.cone_terrain()
+    eye = np.array([0.0, -1000.0, 4500.0])
+    wrong = np.array([[np.nan, 0, 4600.0], [0, np.nan, 4600.0], [0, 0, np.nan], [0, 0, np.inf], [0, 0, -np.inf]])
+    assert (rays.line_of_sight(terrain, eye, wrong) == rays.UNKNOWN).all()
+    assert (rays.line_of_sight(terrain, wrong, eye) == rays.UNKNOWN).all()
 
 
 def test_behind_the_cone_is_hidden() -> None:
@@ -132,6 +170,129 @@ def test_a_ray_over_a_void_is_lost() -> None:
     assert high.status[0] == rays.VOID
     assert np.isnan(high.slant_m[0])
     assert low.status[0] == rays.HIT
+
+
+def test_a_ray_that_is_none_is_marked_and_its_length_does_not_matter() -> None:
+    terrain = places.cone_terrain()
+    eye = [0.0, -1000.0, 4500.0]
+    found = rays.ground_hits(terrain, eye, [[0, 0, 0], [np.nan, 0, -1], [0, 0, -1], [0, 0, -7.5]], 2000.0)
+    np.testing.assert_array_equal(found.status, [rays.LEFT, rays.LEFT, rays.HIT, rays.HIT])
+    assert found.slant_m[2] == found.slant_m[3] == pytest.approx(500.0, abs=1e-6)
+    outside = rays.ground_hits(terrain, [[9e4, 0.0, 5e3], [np.nan, 0.0, 5e3], [0.0, 0.0, np.nan]], -UP, 2000.0)
+    assert (outside.status == rays.LEFT).all()
+    none = rays.ground_hits(terrain, eye, [0.0, 0.0, -1.0], 0.0)
+    assert none.status[0] == rays.NO_HIT
+    for range_m in (-1.0, np.nan, np.inf):
+        with pytest.raises(ConfigError, match="Rays cannot be followed"):
+            rays.ground_hits(terrain, eye, [0.0, 0.0, -1.0], range_m)
+
+
+def test_incidence_is_the_angle_to_the_normal_of_the_ground() -> None:
+    x_m, y_m = np.meshgrid(np.arange(60) * 30.0, -np.arange(50) * 30.0)
+    east, north = 0.4, -0.25
+    terrain = places.terrain(4000.0 + east * x_m + north * y_m, 30.0)
+    normal = np.array([-east, -north, 1.0]) / np.sqrt(east**2 + north**2 + 1.0)
+    rng = np.random.default_rng(1)
+    d = np.stack([rng.normal(size=300), rng.normal(size=300), rng.uniform(-2.0, -0.3, 300)], axis=-1)
+    found = rays.ground_hits(terrain, [0.0, 0.0, 5200.0], d, 5000.0, refraction=1.0)
+    hit = found.status == rays.HIT
+    assert hit.sum() > 50
+    cosine = -(d @ normal) / np.linalg.norm(d, axis=1)
+    np.testing.assert_allclose(found.incidence_rad[hit], np.arccos(cosine[hit]), atol=1e-4)
+    assert np.isnan(found.incidence_rad[~hit]).all()
+    buried = rays.ground_hits(terrain, [0.0, 0.0, 3000.0], -UP, 5000.0)
+    assert (buried.status[0], buried.slant_m[0]) == (rays.HIT, 0.0)
+    assert np.isnan(buried.incidence_rad[0])
+
+
+def test_a_ray_that_grazes_the_ground_inside_one_cell_hits_it() -> None:
+    """Between two high and two low corners the ground bulges where no edge of the cell is crossed below it."""
+    heights_m = np.full((6, 6), 100.0)
+    heights_m[2, 2] = heights_m[3, 3] = 100.0
+    heights_m[2, 3] = heights_m[3, 2] = 110.0
+    terrain = places.terrain(heights_m, 30.0)
+    d = np.array([1.0, -1.0, 0.0]) / np.sqrt(2.0)  # along the low diagonal: 100 + 20 t (1 - t), 105 in the middle
+    found = rays.ground_hits(terrain, [-16.0, 16.0, 104.0], d, 100.0, refraction=1.0)
+    t = 0.5 - np.sqrt(0.25 - 4.0 / 20.0)
+    assert found.status[0] == rays.HIT
+    np.testing.assert_allclose(found.hits_m[0], [-15.0 + 30.0 * t, 15.0 - 30.0 * t, 104.0], atol=1e-9)
+    over = rays.ground_hits(terrain, [-16.0, 16.0, 105.01], d, 60.0, refraction=1.0)
+    assert over.status[0] == rays.NO_HIT
+
+
+def test_threads_do_not_change_sight_lines_and_hits() -> None:
+    terrain = rough_terrain(7, voids=5)
+    a_m, b_m = random_ends(terrain, 9000, 1, 60.0), random_ends(terrain, 9000, 2, 60.0)
+    for run in (rays.line_of_sight, lambda *args, threads: rays.ground_hits(*args, 2000.0, threads=threads).slant_m):
+        one, three = (run(terrain, a_m, b_m - a_m * (run is not rays.line_of_sight), threads=k) for k in (1, 3))
+        np.testing.assert_array_equal(one, three)
+
+
+def test_a_corridor_is_the_sight_lines_to_its_stations() -> None:
+    terrain = rough_terrain(5, voids=2)
+    from_m = random_ends(terrain, 7, 3, 200.0)
+    route = np.array([[-1000.0, -700.0], [-200.0, 500.0], [900.0, 600.0]])
+    doubt = Doubt(sigma_m=3.0, correlation_m=146.0)
+    for options in ({}, {"doubt": doubt}):
+        found = rays.corridor(terrain, from_m, route, step_m=45.0, height_agl_m=1.5, **options)
+        assert found.sight.shape == (7, len(found.chainage_m)) == (7, len(found.stations_m))
+        for point, row in zip(from_m, found.sight, strict=True):
+            np.testing.assert_array_equal(row, rays.line_of_sight(terrain, point, found.stations_m, **options))
+    length_m = np.hypot(800.0, 1200.0) + np.hypot(1100.0, 100.0)
+    np.testing.assert_allclose(np.diff(found.chainage_m)[:-1], 45.0)
+    assert found.chainage_m[-1] == pytest.approx(length_m)
+    np.testing.assert_allclose(found.stations_m[[0, -1], :2], route[[0, -1]])
+    ground_m = grid.height_at(terrain, found.stations_m[:, 0], found.stations_m[:, 1])
+    np.testing.assert_allclose(found.stations_m[:, 2], ground_m + 1.5)
+    assert (found.sight[:, np.isnan(ground_m)] == rays.UNKNOWN).all()
+
+
+def test_a_corridor_between_aircraft_keeps_the_altitudes_of_its_route() -> None:
+    terrain = places.cone_terrain()
+    route = np.array([[-1400.0, 1200.0, 4100.0], [1400.0, 1200.0, 4100.0]])  # behind the cone, below its top
+    found = rays.corridor(terrain, [0.0, -1300.0, 4100.0], route, step_m=100.0)
+    np.testing.assert_allclose(found.stations_m[:, 2], 4100.0)
+    assert found.sight[0, 0] == found.sight[0, -1] == rays.CLEAR
+    assert found.sight[0, len(found.chainage_m) // 2] == rays.BLOCKED
+    for wrong in (
+        {"route_m": route, "height_agl_m": 2.0},
+        {"route_m": route[:, :2]},
+        {"route_m": route[:, :2] * np.nan, "height_agl_m": 2.0},
+        {"route_m": route, "step_m": 0.0},
+        {"route_m": route, "doubt": Doubt(sigma_m=1.0, correlation_m=100.0)},
+    ):
+        with pytest.raises(ConfigError):
+            rays.corridor(terrain, [0.0, -1300.0, 4100.0], **wrong)
+
+
+def test_cells_that_are_not_square_only_change_what_is_measured_in_metres() -> None:
+    """A 3 arc-second tile at 33 S: 92 m from row to row, 77 m from column to column."""
+    heights_m = np.ascontiguousarray(rough_terrain(9, voids=3).heights_m)
+    square, oblong = Relief(heights_m, 1.0, 1.0, 0.0, 0.0), Relief(heights_m, 77.0, 92.0, 0.0, 0.0)
+    rng = np.random.default_rng(4)
+    rows, cols = heights_m.shape
+    u, v = rng.uniform(0.0, cols - 1.0, (2, 2000)), rng.uniform(0.0, rows - 1.0, (2, 2000))
+    z = rng.uniform(3900.0, 4600.0, (2, 2000))
+    small = [np.stack([u[k], -v[k], z[k]], axis=-1) for k in (0, 1)]
+    large = [np.stack([77.0 * u[k], -92.0 * v[k], z[k]], axis=-1) for k in (0, 1)]
+    flat = [relief.line_of_sight(a, b, 0.0, 0.0, 1.0, 1) for relief, (a, b) in ((square, small), (oblong, large))]
+    np.testing.assert_array_equal(*flat)
+    curved = oblong.line_of_sight(*large, 1e-5, 0.0, 1.0, 1)
+    distance2_m2 = (77.0 * (u[1] - u[0])) ** 2 + (92.0 * (v[1] - v[0])) ** 2
+    for k in range(0, 2000, 20):  # curvature drops the ground by the square of metres, whatever the cells
+        per_cell = 1e-5 * distance2_m2[k] / ((u[1, k] - u[0, k]) ** 2 + (v[1, k] - v[0, k]) ** 2)
+        assert square.line_of_sight(small[0][k : k + 1], small[1][k : k + 1], per_cell, 0.0, 1.0, 1) == curved[k]
+    d = large[1] - large[0]
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    hits_m, status, slant_m, _ = oblong.ground_hits(large[0], d, 1e4, 0.0, 1)
+    hit = (status == rays.HIT) & (slant_m > 0.0)
+    assert hit.sum() > 200
+    np.testing.assert_allclose(hits_m[hit], (large[0] + slant_m[:, None] * d)[hit], atol=1e-6)
+    as_square = places.terrain(heights_m, 1.0)
+    ground_m = grid.height_at(
+        as_square, hits_m[hit, 0] / 77.0 + as_square.west_m + 0.5, hits_m[hit, 1] / 92.0 + as_square.north_m - 0.5
+    )
+    np.testing.assert_allclose(hits_m[hit, 2], ground_m, atol=1e-4)
 
 
 def test_a_new_terrain_in_the_same_array_place_is_not_mistaken_for_the_old() -> None:

@@ -81,13 +81,6 @@ def sight_table(
     return result
 
 
-def fresnel_ratio(
-    terrain: Terrain, a_m: FloatArray, b_m: FloatArray, refraction: float, wavelength_m: float
-) -> FloatArray:
-    result: FloatArray = relief(terrain).fresnel_ratio(a_m, b_m, curvature_per_m(refraction), wavelength_m)
-    return result
-
-
 def ground_hits(
     terrain: Terrain,
     origins_m: FloatArray,
@@ -98,20 +91,6 @@ def ground_hits(
 ) -> tuple[FloatArray, NDArray[np.uint8], FloatArray, FloatArray]:
     result: tuple[FloatArray, NDArray[np.uint8], FloatArray, FloatArray] = relief(terrain).ground_hits(
         origins_m, directions_enu, max_range_m, curvature_per_m(refraction), threads
-    )
-    return result
-
-
-def viewshed(
-    terrain: Terrain,
-    observer_m: tuple[float, float, float],
-    target_height_m: float,
-    max_range_m: float,
-    refraction: float,
-    threads: int,
-) -> NDArray[np.uint8]:
-    result: NDArray[np.uint8] = relief(terrain).viewshed(
-        _ground_m(terrain), *observer_m, target_height_m, max_range_m, curvature_per_m(refraction), threads
     )
     return result
 
