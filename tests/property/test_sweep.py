@@ -22,7 +22,7 @@ TABLE = viewshed.RangeTable(values=np.linspace(1.0, 0.0, 30, dtype=np.float32), 
 UP = np.array([0.0, 0.0, 1.0])
 
 modes = st.sampled_from(MODES)
-few = settings(max_examples=60)
+few = settings(max_examples=60, deadline=None)
 
 
 @st.composite
