@@ -5,6 +5,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import places
+import visibility_oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -12,6 +13,7 @@ from hypothesis.extra import numpy as npst
 from kuntur.geodesy import grid
 from kuntur.model.place import Terrain, Weather
 from kuntur.visibility import detection, rays, viewshed
+from kuntur.visibility.doubt import Doubt
 
 CELL_M = 30.0
 
@@ -73,6 +75,50 @@ def test_a_void_only_makes_sight_unknown_and_is_never_visible(data: st.DataObjec
     assert (torn[whole == rays.BLOCKED] != rays.CLEAR).all()  # losing knowledge never makes a hidden cell visible
     assert (whole[torn == rays.CLEAR] == rays.CLEAR).all()
     assert (whole[torn == rays.BLOCKED] == rays.BLOCKED).all()
+
+
+@given(st.data(), st.floats(0.0, 30.0), st.floats(0.0, 30.0), st.floats(1.0, 1000.0))
+def test_more_doubt_never_sees_more(data: st.DataObject, sigma1: float, sigma2: float, correlation_m: float) -> None:
+    terrain = data.draw(terrains(voids=data.draw(st.booleans())))
+    a_m, b_m = data.draw(points(terrain)), data.draw(points(terrain))
+    plain = rays.line_of_sight(terrain, a_m, b_m)[0]
+    less, more = (
+        rays.line_of_sight(terrain, a_m, b_m, doubt=Doubt(sigma_m=sigma, correlation_m=correlation_m))[0]
+        for sigma in sorted((sigma1, sigma2))
+    )
+    # Known ground only gets higher: what it hid stays hidden, and no void becomes known.
+    for lower, higher in ((plain, less), (less, more)):
+        assert higher in (lower, rays.BLOCKED)
+
+
+@given(st.data())
+def test_certain_sight_is_the_reference(data: st.DataObject) -> None:
+    terrain = data.draw(terrains(voids=data.draw(st.booleans())))
+    a_m, b_m = data.draw(points(terrain)), data.draw(points(terrain))
+    doubt = Doubt(sigma_m=data.draw(st.floats(0.0, 20.0)), correlation_m=data.draw(st.floats(1.0, 1000.0)))
+    want = visibility_oracle.sight(terrain, a_m, b_m, 0.13, doubt)
+    got = rays.line_of_sight(terrain, a_m, b_m, doubt=doubt)[0]
+    if got != want:  # only a line that touches within rounding may be judged either way
+        nearly = [
+            visibility_oracle.sight(terrain, a_m + np.array([0, 0, dz]), b_m + np.array([0, 0, dz]), 0.13, doubt)
+            for dz in (-1e-8, 1e-8)
+        ]
+        assert nearly[0] != nearly[1]
+
+
+@given(st.data())
+def test_a_ray_over_a_void_is_never_a_hit_behind_it(data: st.DataObject) -> None:
+    """With more voids a ray hits where it did before, or is lost; it never hits farther away."""
+    terrain = data.draw(terrains())
+    origin_m = data.draw(points(terrain))
+    d = np.array([data.draw(st.floats(-1, 1)), data.draw(st.floats(-1, 1)), data.draw(st.floats(-1, 0.1))])
+    hole = data.draw(npst.arrays(np.bool_, terrain.heights_m.shape))
+    holed = places.terrain(np.where(hole, np.nan, terrain.heights_m), CELL_M)
+    whole, torn = (rays.ground_hits(t, origin_m, d, 2000.0) for t in (terrain, holed))
+    assert torn.status[0] in (whole.status[0], rays.VOID)
+    if torn.status[0] == rays.HIT:
+        np.testing.assert_array_equal(torn.hits_m, whole.hits_m)
+        np.testing.assert_array_equal(torn.incidence_rad, whole.incidence_rad)
 
 
 @given(st.data(), st.floats(0.0, 2 * np.pi), st.floats(-np.pi / 2, np.pi / 2))

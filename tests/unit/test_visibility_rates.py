@@ -1,5 +1,6 @@
 """The promise of the cell rates: never more than any sub-cell would give."""
 
+import msgspec
 import numpy as np
 import places
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from kuntur.geodesy import grid
 from kuntur.model.place import Lattice, Terrain, Weather
 from kuntur.visibility import detection, rates, rays
+from kuntur.visibility.doubt import Doubt
 
 WEATHER = Weather()
 
@@ -88,11 +90,11 @@ def test_one_hidden_sub_cell_empties_the_cell_and_one_void_too() -> None:
     before = rates_on(flat)
     walled, holed = flat.copy(), flat.copy()
     walled[42, 53] = 4060.0  # in lattice cell (5, 6); throws a shadow eastward
-    holed[20, 60] = np.nan  # in lattice cell (2, 7)
+    holed[28, 52] = np.nan  # in lattice cell (3, 6)
     assert before[5, 6] > 0
-    assert before[2, 7] > 0
+    assert before[3, 6] > 0
     assert rates_on(walled)[5, 6] == 0 or rates_on(walled)[5, 7] == 0
-    assert rates_on(holed)[2, 7] == 0
+    assert rates_on(holed)[3, 6] == 0
     unchanged = np.ones_like(before, bool)
     unchanged[5, 6:] = unchanged[4, 6:] = False
     np.testing.assert_array_equal(rates_on(walled)[unchanged], before[unchanged])
@@ -111,3 +113,45 @@ def test_threads_do_not_change_the_rates() -> None:
     )
     np.testing.assert_array_equal(one, four)
     assert (one > 0).sum() > 1000
+
+
+def test_certain_rates_are_never_higher_and_hold_for_certain_sight() -> None:
+    terrain = bumpy()
+    lattice = grid.lattice(terrain, 120.0, (-1500.0, -1200.0, 1500.0, 1200.0))
+    limit_m = detection.max_range_m(places.CAMERA, "light_vehicle", WEATHER)
+    search = detection.search_pattern(places.CAMERA, 150.0, limit_m)
+    eyes = np.array([[0.0, 0.0, 4200.0], [700.0, -300.0, 4140.0], [-1200.0, 900.0, 4250.0]])
+    arguments = (terrain, lattice, eyes, places.CAMERA, search, "light_vehicle", WEATHER)
+    plain = rates.cell_rates(*arguments)
+    doubt = Doubt(sigma_m=2.0, correlation_m=146.0)
+    certain = rates.cell_rates(*arguments, doubt=doubt)
+    worse = rates.cell_rates(*arguments, doubt=Doubt(sigma_m=4.0, correlation_m=146.0))
+    assert ((certain == plain) | (certain == 0.0)).all()
+    assert ((worse == certain) | (worse == 0.0)).all()
+    assert 50 < (worse > 0).sum() < (certain > 0).sum() < (plain > 0).sum()
+    np.testing.assert_array_equal(plain, rates.cell_rates(*arguments, doubt=Doubt(sigma_m=0.0, correlation_m=146.0)))
+    up_m = np.array([0.0, 0.0, detection.VISIBLE_HEIGHT_M["light_vehicle"]])
+    for v, eye in enumerate(eyes):
+        for row, col in zip(*np.nonzero(plain[v]), strict=True):
+            sight = rays.line_of_sight(terrain, eye, sub_cells(terrain, lattice, row, col) + up_m, doubt=doubt)
+            assert (certain[v, row, col] > 0) == (sight == rays.CLEAR).all()
+
+
+def test_under_trees_nothing_is_promised_and_targets_stand_on_the_ground() -> None:
+    terrain = places.terrain(np.full((80, 80), 4000.0), 30.0)
+    lattice = grid.lattice(terrain, 240.0, (-1200.0, -1200.0, 1200.0, 1200.0))
+    search = detection.search_pattern(places.CAMERA, 200.0, 1500.0)
+    eye = [[0.0, 0.0, 4200.0]]
+
+    def rates_under(cover_m: np.ndarray | None) -> np.ndarray:
+        covered = msgspec.structs.replace(terrain, cover_m=cover_m)
+        return rates.cell_rates(covered, lattice, eye, places.CAMERA, search, "light_vehicle", WEATHER)[0]
+
+    bare = rates_under(None)
+    wood = np.zeros((80, 80), np.float32)
+    wood[48:56, 40:48] = 12.0  # lattice cell (6, 5) exactly
+    got = rates_under(wood)
+    assert bare[6, 5] > 0
+    assert got[6, 5] == 0
+    np.testing.assert_array_equal(got[:5], bare[:5])  # on the other side of the eye nothing changes
+    np.testing.assert_array_equal(rates_under(np.zeros((80, 80), np.float32)), bare)

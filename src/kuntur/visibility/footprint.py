@@ -170,7 +170,7 @@ def _reached(
             with np.errstate(divide="ignore", invalid="ignore"):
                 share = (level_m - starts[:, 2]) / (ends[:, 2] - starts[:, 2])
             cut = (share >= 0.0) & (share <= 1.0)
-            found += list((starts + share[:, None] * (ends - starts))[cut])
+            found += list(starts[cut] + share[cut, None] * (ends - starts)[cut])
         if not found:
             return None
         corners = np.array(found)[:, :2]
