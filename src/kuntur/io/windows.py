@@ -90,7 +90,7 @@ def assemble(
     try:
         with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
             rasterio.shutil.copy(
-                virtual, partial, driver="COG", compress="deflate", level=6, bigtiff="if_safer", sparse_ok=True,
+                virtual, partial, driver="COG", compress="deflate", level=1, bigtiff="if_safer", sparse_ok=True,
                 predictor="floating_point" if dtype.startswith("float") else "standard", overview_resampling="nearest",
             )  # fmt: skip
         partial.replace(path)
