@@ -31,11 +31,13 @@ def segment(area: Area, number: int, aircraft_id: str, wave: int, t_s: tuple[flo
 
 
 def narrow_ridge() -> Area:
-    """The made-up ridge with 2.2 km of border, walkers only: what three aircraft can watch well."""
+    """The made-up ridge with 2.2 km of border, walkers only, coarser cameras: what three aircraft can watch well."""
     area = places.ridge_area()
+    coarse = replace(places.CAMERA, columns_px=640, rows_px=512)
+    fleet = replace(area.fleet, aircraft=tuple(replace(one, camera=coarse) for one in area.fleet.aircraft))
     y_m = np.linspace(-1100.0, 1100.0, 12)
     border = replace(area.border, xy_m=np.stack([300.0 * np.sin(y_m / 2500.0), y_m], axis=-1))
-    return replace(area, border=border, zones=(), crossers=area.crossers[:1])
+    return replace(area, border=border, fleet=fleet, zones=(), crossers=area.crossers[:1])
 
 
 def strategy(area: Area, waves: tuple[Wave, ...], segments: tuple[Segment, ...]) -> Strategy:

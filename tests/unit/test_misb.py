@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -77,6 +78,18 @@ def test_pose_and_detections_in_the_models_words() -> None:
     assert (person.column_px, person.row_px, person.size_class) == (100.5, 50.5, "person")
     assert person.confidence_prob == 0.8
     assert (other.column_px, other.row_px, other.size_class) == (639.5, 511.5, "unknown")
+
+
+@pytest.mark.parametrize(
+    ("named", "told"), [("pack_animal", "pack_animal"), ("truck", "truck"), ("camel", "unknown"), ("", "unknown")]
+)
+def test_size_classes_are_the_models_or_unknown(named: str, told: str) -> None:
+    values = copy.deepcopy(LOOK)
+    values["vmti"]["targets"][0]["object"]["ontology_class"] = named  # type: ignore[index]
+    read = read_back(values).values
+    pose = misb.sensor_pose(read, "vultur-1", GEOID, columns_px=1, rows_px=1)
+    assert not isinstance(pose, str)
+    assert misb.detections(read, pose)[0].size_class == told
 
 
 def test_height_above_sea_is_lifted_by_the_geoid() -> None:

@@ -107,6 +107,14 @@ def test_strong_wind_is_named(area: Area) -> None:
         ops.plan(replace(area, weather=replace(area.weather, wind_speed_mps=16.0)), seconds=1.0)
 
 
+def test_a_camera_that_needs_daylight_is_named_at_night(area: Area) -> None:
+    rotor = area.fleet.aircraft[1]
+    daylight = replace(rotor, camera=replace(rotor.camera, band="EO"))
+    with pytest.raises(InfeasibleError, match="finds nobody with its camera .* by night") as told:
+        ops.plan(replace(area, fleet=replace(area.fleet, aircraft=(daylight,))), seconds=1.0)
+    assert "thermal or low-light" in str(told.value.remedy)
+
+
 def test_a_watch_too_short_for_its_depth_is_refused(area: Area) -> None:
     slow = tuple(replace(c, speed_factor=0.2) for c in area.crossers)
     with pytest.raises(InfeasibleError, match="too short for its depth"):

@@ -280,6 +280,12 @@ def test_a_vehicle_is_not_a_walkers_next_place() -> None:
     assert state.size_class.tolist() == [1]
 
 
+@pytest.mark.parametrize(("first", "then"), [("person", "pack_animal"), ("truck", "light_vehicle")])
+def test_classes_of_one_size_pass_for_each_other(first: str, then: str) -> None:
+    state, _ = run([look(0.0, at(0.0, 0.0, 0.0, size_class=first)), look(10.0, at(10.0, 5.0, 0.0, size_class=then))])
+    assert [tracker.SIZE_CLASSES[kind] for kind in state.size_class] == [first]
+
+
 def test_a_night_of_false_alarms_confirms_almost_nothing() -> None:
     """4 h, 4 cameras, 1 % false alarms a look over 250 km2: the sequential test's promise, with the misses it needs."""
     rng = np.random.default_rng(11)

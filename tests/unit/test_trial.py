@@ -71,10 +71,10 @@ def test_counts_agree_with_what_was_predicted_and_with_the_looks(result) -> None
 
 def test_a_false_certificate_is_found_out(monkeypatch) -> None:
     monkeypatch.setattr(trial, "LOOKED_NIGHTS", 2)
-    found = trial.trial(AREA, certified(0.97), nights=60, seed=5)
+    found = trial.trial(AREA, certified(0.999), nights=60, seed=5)
     assert not found.passed
     assert [one.verdict for one in found.outcomes][1:] == ["below the floor"] * 2
-    assert "below the floor (0.970)" in found.rows()[1][-1]
+    assert "below the floor (0.999)" in found.rows()[1][-1]
 
 
 def test_the_same_seed_gives_the_same_trial(monkeypatch) -> None:

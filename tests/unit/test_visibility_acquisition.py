@@ -17,7 +17,7 @@ from kuntur.visibility import acquisition
 CLEAR_AIR = Weather(visibility_m=1e9, light="day")
 CAMERA = places.CAMERA
 EYE = msgspec.structs.replace(CAMERA, band="EO")
-KNOWN = msgspec.structs.replace(CAMERA, pixel_pitch_m=12e-6, focal_length_m=18e-3, f_number=1.0, netd_k=0.04)
+KNOWN = msgspec.structs.replace(CAMERA, pixel_pitch_m=12e-6, focal_length_m=25e-3, f_number=1.0, netd_k=0.04)
 TARGETS: tuple[Target, ...] = ("person", "pack_animal", "light_vehicle", "truck")
 
 
@@ -94,10 +94,10 @@ def test_haze_fewer_pixels_blur_and_noise_never_help() -> None:
     clear = acquisition.glimpse_prob(KNOWN, "person", at, Weather(visibility_m=20_000.0))
     assert (acquisition.glimpse_prob(KNOWN, "person", at, Weather(visibility_m=5000.0)) < clear).all()
     for worse in (
-        {"columns_px": 320, "rows_px": 256, "pixel_pitch_m": 24e-6},
+        {"columns_px": 440, "rows_px": 352, "pixel_pitch_m": 24e-6},
         {"f_number": 1.8},
         {"netd_k": 0.2},
-        {"focal_length_m": 14e-3},  # a data sheet at odds with itself: the coarser pixel holds
+        {"focal_length_m": 18e-3},  # a data sheet at odds with itself: the coarser pixel holds
     ):
         other = msgspec.structs.replace(KNOWN, **worse)
         assert (acquisition.glimpse_prob(other, "person", at, Weather()) < clear).all(), worse

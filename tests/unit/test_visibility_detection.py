@@ -95,7 +95,7 @@ def test_lateral_range_of_the_inverse_cube_law() -> None:
 def test_sweep_width_is_the_integral_of_the_lateral_range_curve() -> None:
     search = detection.search_pattern(CAMERA, 400.0, 1500.0)
     flight = {"height_agl_m": 400.0, "ground_speed_mps": 18.0}
-    offsets = np.linspace(-1600.0, 1600.0, 801)
+    offsets = np.linspace(-1600.0, 1600.0, 3201)
     curve = detection.lateral_range_prob(CAMERA, search, "person", Weather(), offset_m=offsets, **flight)
     width = detection.sweep_width_m(CAMERA, search, "person", Weather(), **flight)
     assert width == pytest.approx(float(np.trapezoid(curve, offsets)), rel=2e-3)
