@@ -110,7 +110,7 @@ def test_strong_wind_is_named(area: Area) -> None:
 def test_a_camera_that_needs_daylight_is_named_at_night(area: Area) -> None:
     rotor = area.fleet.aircraft[1]
     daylight = replace(rotor, camera=replace(rotor.camera, band="EO"))
-    with pytest.raises(InfeasibleError, match="finds nobody with its camera .* by night") as told:
+    with pytest.raises(InfeasibleError, match=r"finds nobody with its camera .* by night") as told:
         ops.plan(replace(area, fleet=replace(area.fleet, aircraft=(daylight,))), seconds=1.0)
     assert "thermal or low-light" in str(told.value.remedy)
 
