@@ -147,6 +147,23 @@ def test_a_sector_is_a_mask_on_the_circle(
 
 
 @few
+@given(st.data(), modes, st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
+def test_depression_limits_are_a_mask_too(data: st.DataObject, mode: viewshed.Mode, one: float, other: float) -> None:
+    land = data.draw(terrains())
+    eye_m = data.draw(eyes(land))
+    least, most = sorted((one, other))
+    whole = sees(land, eye_m, mode, target_height_m=1.0)
+    limits = viewshed.Sector(least_depression_rad=least, greatest_depression_rad=most)
+    part = sees(land, eye_m, mode, target_height_m=1.0, sector=limits)
+    rows, cols = np.indices(whole.shape)
+    far_m = np.hypot(land.west_m + CELL_M * (cols + 0.5) - eye_m[0], land.north_m - CELL_M * (rows + 0.5) - eye_m[1])
+    down = np.arctan2(eye_m[2] - land.heights_m - 1.0, far_m)
+    inside, outside = (down > least + 1e-4) & (down < most - 1e-4), (down < least - 1e-4) | (down > most + 1e-4)
+    assert (part[inside] == whole[inside]).all()
+    assert (part[outside] == HIDDEN).all()
+
+
+@few
 @given(st.data(), modes)
 def test_seams_are_invisible(data: st.DataObject, mode: viewshed.Mode) -> None:
     """Any window of the result is that window of the whole result, to the last bit; observers may stand outside it."""
