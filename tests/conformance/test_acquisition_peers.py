@@ -15,8 +15,6 @@ numbers below are theirs, computed in an environment of their own (`pip install 
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from kuntur.visibility import acquisition
@@ -32,8 +30,7 @@ def test_lens_pixel_and_blur_are_those_of_pybsm() -> None:
     q = 10e-6 * 1.4 / 12e-6
     np.testing.assert_allclose(acquisition.optics_mtf(CYCLES_PER_PIXEL, q), PYBSM_LENS, atol=1e-6)
     np.testing.assert_allclose(acquisition.pixel_mtf(CYCLES_PER_PIXEL), PYBSM_PIXEL, atol=1e-6)
-    blur = np.exp(-2.0 * (math.pi * acquisition.BLUR_PIXELS * CYCLES_PER_PIXEL) ** 2)
-    np.testing.assert_allclose(blur, PYBSM_JITTER, atol=1e-6)
+    np.testing.assert_allclose(acquisition.blur_mtf(CYCLES_PER_PIXEL, 0.3), PYBSM_JITTER, atol=1e-6)
 
 
 def test_the_eye_is_no_better_than_bartens_later_model_and_of_its_shape() -> None:

@@ -85,7 +85,11 @@ WAVELENGTH_M: Final = {"EO": 0.55e-6, "MWIR": 4.0e-6, "LWIR": 10.0e-6}
 """Middle of each band."""
 
 BLUR_PIXELS: Final = 0.3
-"""Assumption: jitter of the gimbal, focus and lens faults together, one sigma of a Gaussian."""
+"""Assumption: focus and lens faults together, one sigma of a Gaussian."""
+
+JITTER_RAD: Final = math.radians(0.01) / 3.0
+"""Assumption: shake of the gimbal, one sigma, a third of the +-0.01 degrees published for small ones (DJI Zenmuse H20
+specifications). It is what ends the reach of long lenses."""
 
 FRAME_S: Final = 1.0 / 9.0
 """Assumption: nine pictures a second, the rate of uncooled cores that need no export licence."""
@@ -221,9 +225,11 @@ def pixels_rad(camera: Camera) -> tuple[float, float]:
 
 
 def assumed(camera: Camera) -> tuple[str, ...]:
-    """The fields of a camera that are unknown and for which this model takes a stated assumption instead."""
-    needed = ["pixel_pitch_m", "focal_length_m", "f_number"]
-    needed += ["least_light_lux"] if camera.band == "EO" else ["netd_k"]
+    """The fields of a camera that are unknown and for which this model takes a stated assumption instead.
+
+    The focal length is not among them: without it the angle of a pixel comes from the field of view.
+    """
+    needed = ("pixel_pitch_m", "f_number", "least_light_lux" if camera.band == "EO" else "netd_k")
     return tuple(field for field in needed if getattr(camera, field) is None)
 
 
@@ -269,7 +275,8 @@ def _axis_metric_prad(pixel_rad: float, q: float, noise: float) -> FloatArray:
     """
     step = 0.5 / _FREQUENCIES
     f = (np.arange(_FREQUENCIES) + 0.5) * step
-    passed = optics_mtf(f, q) * pixel_mtf(f) * np.exp(-2.0 * (math.pi * BLUR_PIXELS * f) ** 2) * pixel_mtf(f)  # screen
+    blur = math.hypot(BLUR_PIXELS, JITTER_RAD / pixel_rad)
+    passed = optics_mtf(f, q) * pixel_mtf(f) * blur_mtf(f, blur) * pixel_mtf(f)  # lens, detector, blur, screen
     v = (np.arange(8 * _FREQUENCIES) + 0.5) * step
     channel = np.exp(-4.4 * np.log10(v[None, :] / f[:, None]) ** 2) * pixel_mtf(v) ** 2
     # Both signs of frequency along this axis; across it the screen's pixel passes a bandwidth of one cycle per pixel.
@@ -284,6 +291,11 @@ def optics_mtf(cycles_per_pixel: ArrayLike, q: float) -> FloatArray:
     """A perfect round lens (Goodman, Introduction to Fourier Optics): 0 from 1 / q cycles per pixel on."""
     share = np.minimum(np.asarray(cycles_per_pixel, float) * q, 1.0)
     return np.asarray(2.0 / math.pi * (np.arccos(share) - share * np.sqrt(1.0 - share**2)))
+
+
+def blur_mtf(cycles_per_pixel: ArrayLike, sigma_pixels: float) -> FloatArray:
+    """A Gaussian smear of this many pixels, one sigma."""
+    return np.asarray(np.exp(-2.0 * (math.pi * sigma_pixels * np.asarray(cycles_per_pixel, float)) ** 2))
 
 
 def pixel_mtf(cycles_per_pixel: ArrayLike) -> FloatArray:
