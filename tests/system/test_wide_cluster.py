@@ -103,6 +103,7 @@ def end_of_worker(shared: int, value: int) -> int:
     return value
 
 
+@pytest.mark.slow
 def test_work_that_ends_every_worker_is_one_clear_error() -> None:
     with pytest.raises(LinkError, match="ended every worker") as raised:
         list(mapped(end_of_worker, 0, [1], Cluster(workers=1)))
@@ -174,7 +175,9 @@ def test_no_scheduler_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "dask scheduler" in raised.value.remedy
 
 
-@pytest.mark.parametrize("more", [[], ["--workers", "2"]], ids=["threads", "workers"])
+@pytest.mark.parametrize(
+    "more", [[], pytest.param(["--workers", "2"], marks=pytest.mark.slow)], ids=["threads", "workers"]
+)
 def test_ctrl_c_in_the_terminal_leaves_a_survey_that_goes_on(
     tiles: list[Path], expected: dict[str, bytes], tmp_path: Path, more: list[str]
 ) -> None:
