@@ -30,7 +30,8 @@ def test_the_area_says_that_it_is_sketched(shown) -> None:
 def test_some_of_the_circle_is_in_sight_and_some_is_hidden(shown) -> None:
     seen = shown["seen"]
     assert seen.dims == ("y", "x") and seen.rio.crs is not None
-    assert set(map(int, set(seen.values.ravel()))) <= {0, 1, 2}
+    assert set(map(int, set(seen.values.ravel()))) <= {0, 1, 2, 255}
+    assert seen.rio.nodata == 255 and "SKETCHED" in seen.attrs["summary"]
     assert 1.0 < shown["visible_km2"] < 3.14159 * 4.0**2
 
 

@@ -143,7 +143,9 @@ def _from(view: View) -> str:
     above = view.ground.observers_m[:, 2] - view.ground.ground_m
     if view.stations.route:
         km = view.stations.chainage_m[-1] / 1e3
-        return f"From {len(above)} points along {km:.1f} km, {above.min():.0f} to {above.max():.0f} m above the ground,"
+        low, high = f"{above.min():.0f}", f"{above.max():.0f}"
+        heights = low if low == high else f"{low} to {high}"
+        return f"From {len(above)} points along {km:.1f} km, {heights} m above the ground,"
     return f"From {place}, {above[0]:.4g} m above the ground ({view.ground.observers_m[0, 2]:.0f} m above the sea),"
 
 
