@@ -56,7 +56,7 @@ Hit Relief::ground(const Point& origin, const Point& d, double max_range_m, doub
     hit = {nothing, nothing, nothing};
     slant_m = incidence_rad = nothing;
     const Spot from = spot(origin);
-    if (!covers(from.u, from.v) || !std::isfinite(origin.z_m + d.x_m + d.y_m + d.z_m)) return Hit::left;
+    if (!covers(from.u, from.v) || !std::isfinite(origin.z_m + d.x_m + d.y_m + d.z_m + curvature)) return Hit::left;
     if (std::isnan(height(from.u, from.v))) return Hit::lost;
     const Line line{from.u,     from.v, d.x_m / cell_x_m_, -d.y_m / cell_y_m_,
                     origin.z_m, d.z_m,  curvature * (d.x_m * d.x_m + d.y_m * d.y_m)};

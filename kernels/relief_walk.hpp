@@ -27,10 +27,11 @@ inline std::int64_t ceiling(double value) {
     return whole + (static_cast<double>(whole) < value ? 1 : 0);
 }
 
-// Position along s: u0 + s du, v0 + s dv. Height over the curved datum: a straight line is a convex quadratic there.
+// Position along s: u0 + s du, v0 + s dv. Height over the curved datum: a straight line is a convex quadratic there
+// (concave where refraction bends it more than the earth curves).
 struct Relief::Line {
     double u0, v0, du, dv;
-    double z0, z1, z2;  // height(s) = z0 + s (z1 + s z2), z2 >= 0
+    double z0, z1, z2;  // height(s) = z0 + s (z1 + s z2)
 
     double u(double s) const { return u0 + s * du; }
     double v(double s) const { return v0 + s * dv; }
@@ -38,7 +39,7 @@ struct Relief::Line {
     // No higher than the line anywhere on [s0, s1]: the ends, less the most that the quadratic sags between them.
     double lowest(double s0, double s1) const {
         const double length = s1 - s0;
-        return std::min(z(s0), z(s1)) - 0.25 * z2 * length * length;
+        return std::min(z(s0), z(s1)) - 0.25 * std::max(z2, 0.0) * length * length;
     }
 };
 
