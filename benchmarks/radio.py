@@ -49,7 +49,7 @@ class Tile(Struct, frozen=True, kw_only=True):
 
 
 class Links(Struct, frozen=True, kw_only=True):
-    """Links of a tile with SPLAT!'s profiles (from the aircraft to the mast) and what it said of them."""
+    """Links of a tile with SPLAT!'s profiles (from the mast to the aircraft) and what it said of them."""
 
     ground: radio.Profiles
     frequency_hz: FloatArray
@@ -60,7 +60,7 @@ class Links(Struct, frozen=True, kw_only=True):
 
     def ends_m(self) -> tuple[FloatArray, FloatArray]:
         first, last = self.ground.starts[:-1], self.ground.starts[1:] - 1
-        return self.ground.height_m[first] + MASTS_AGL_M[1], self.ground.height_m[last] + MASTS_AGL_M[0]
+        return self.ground.height_m[first] + MASTS_AGL_M[0], self.ground.height_m[last] + MASTS_AGL_M[1]
 
 
 def figures() -> tuple[list[Figure], list[str]]:
@@ -136,7 +136,7 @@ def _run_splat(folder: Path, *words: str, patience_s: float | None = None) -> fl
 
 
 def _report(folder: Path, pair: tuple[str, ...], name: str) -> tuple[float, bool, float] | None:
-    """Loss beyond free space, whether the model doubts it, CPU seconds; None where SPLAT! 1.4.2 loops without end.
+    """Path loss, whether the model doubts it, CPU seconds; None where SPLAT! 1.4.2 loops without end.
 
     It does so in its analysis of obstructions, on some links with ground high over the line; it has no switch for that.
     """
@@ -146,8 +146,8 @@ def _report(folder: Path, pair: tuple[str, ...], name: str) -> tuple[float, bool
     if np.isinf(seconds):
         return None
     report = (folder / "mast-to-air.txt").read_text("latin-1")
-    free, whole = (float(v) for v in re.findall(r"path loss: ([\d.]+) dB", report)[:2])
-    return whole - free, "No error" not in report.split("error number")[1][:40], seconds
+    whole = float(re.findall(r"path loss: ([\d.]+) dB", report)[1])  # behind the one of free space
+    return whole, "No error" not in report.split("error number")[1][:40], seconds
 
 
 def _splat(tile: Tile, folder: Path) -> Links:
@@ -180,9 +180,14 @@ def _splat(tile: Tile, folder: Path) -> Links:
             loss[name].append(run[0])
             warned[name].append(run[1])
             seconds[name].append(run[2])
-        _run_splat(folder, *pair, "-N", "-gpsav", "-p", "profile.png")
-        profile = np.loadtxt(folder / "profile.gp")[:-1]  # the last step is a part of one, and its height repeats
+        # Plotted the other way round, the profile begins at the mast as the report's does. The report's last answer is
+        # for the aircraft two points short of its place (its loop ends there, the model is told of one point less).
+        _run_splat(folder, "-t", "air.qth", "-r", "mast.qth", "-N", "-gpsav", "-p", "profile.png")
+        profile = np.loadtxt(folder / "profile.gp")[:-2]
         step_m = 1e3 * float(profile[1, 0])
+        free_db = float(radio.free_space_db(step_m * (len(profile) - 1), frequency_hz))
+        for name in loss:
+            loss[name][-1] -= free_db
         distances.append(step_m * np.arange(len(profile)))
         heights.append(profile[:, 1])
         starts.append(starts[-1] + len(profile))
@@ -208,7 +213,7 @@ def _itmlogic(links: Links) -> str | None:
         np.savez(
             work, starts=links.ground.starts, height_m=links.ground.height_m,
             step_m=links.ground.distance_m[links.ground.starts[:-1] + 1],
-            masts_agl_m=np.tile(MASTS_AGL_M[::-1], (count, 1)), frequency_hz=links.frequency_hz,
+            masts_agl_m=np.tile(MASTS_AGL_M, (count, 1)), frequency_hz=links.frequency_hz,
         )  # fmt: skip
         try:
             command = [str(PYTHON), str(Path(__file__).with_name("itm_program.py")), str(work), str(answer)]
