@@ -132,12 +132,13 @@ function eyeFor(x, y, seen) { // the nearest point looked from; of seen ground t
 
 // --- drawing
 
-function whole() {
-  const { west_m, north_m, step_m, rows, cols } = facts.grid, wide = innerWidth > 900;
-  const free = wide ? innerWidth - 40 : innerWidth;
-  view.scale = Math.min(free / (cols * step_m), (innerHeight - 30) / (rows * step_m)) * 0.99;
-  view.x = west_m + cols * step_m / 2;
-  view.y = north_m - rows * step_m / 2;
+function whole() { // the picture in the room that the cards leave
+  const { west_m, north_m, step_m, rows, cols } = facts.grid, narrow = innerWidth <= 720;
+  const card = $('about').getBoundingClientRect(), left = !narrow && innerWidth - card.right > 0.55 * innerWidth ? card.right : 0;
+  const top = narrow ? card.bottom : 0, bottom = narrow ? $('dock').getBoundingClientRect().top - 24 : innerHeight - 24;
+  view.scale = Math.min((innerWidth - left - 16) / (cols * step_m), (bottom - top - 12) / (rows * step_m));
+  view.x = west_m + cols * step_m / 2 - left / 2 / view.scale;
+  view.y = north_m - rows * step_m / 2 + ((top + bottom) / 2 - innerHeight / 2) / view.scale;
   draw();
 }
 function line(list, colour, width, dash = []) {
@@ -241,7 +242,8 @@ function paintProbe() {
 }
 function paintScale(high) {
   const most = 190 / view.scale, steps = [1, 2, 5].flatMap((s) => [1, 10, 100, 1e3, 1e4, 1e5].map((p) => s * p)).filter((s) => s <= most);
-  const length = Math.max(1, ...steps), long = length * view.scale, x = map.clientWidth / 2 - long / 2, y = high - 44;
+  const length = Math.max(1, ...steps), long = length * view.scale, narrow = innerWidth <= 720;
+  const x = map.clientWidth / 2 - long / 2, y = narrow ? $('dock').getBoundingClientRect().top - 14 : high - 44;
   for (let k = 0; k < 4; k++) {
     pen.fillStyle = k % 2 ? 'white' : '#1d2a33';
     pen.fillRect(x + k * long / 4, y, long / 4, 6);
@@ -260,6 +262,7 @@ function probeAt(x, y) {
   const k = cellAt(x, y);
   if (k < 0) return;
   probe = [x, y];
+  $('probe').hidden = false; // before the profile is drawn, which asks how wide it is
   const seen = data.seen[k], ground = data.z[k], eye = eyeFor(x, y, seen), sight = seen === OUT ? null : showProfile(eye, x, y, seen);
   const [lat, lon] = position(x, y), rows = [[w().latlon, latlon(lat, lon)]];
   rows.push([w().height, Number.isNaN(ground) ? w().noHeight : `${num(ground)} ${w().aboveSea}`]);
@@ -275,8 +278,6 @@ function probeAt(x, y) {
   $('verdict').replaceChildren(Object.assign(document.createElement('i'), {}), verdict);
   $('verdict').firstChild.style.background = DOT[seen];
   $('figures').replaceChildren(...rows.flatMap(([name, value]) => [['dt', name], ['dd', value]].map(([tag, words]) => Object.assign(document.createElement(tag), { textContent: words }))));
-  $('probe').hidden = false;
-  $('probe').dataset.seen = seen;
   $('live').textContent = `${verdict}. ${rows.map((row) => row.join(' ')).join('. ')}`;
   draw();
 }
@@ -305,7 +306,7 @@ function showProfile(eye, x, y, seen) {
   return { by: blocked ? by : 0 };
 }
 function paintProfile(ground, from, to, at, seen) {
-  const sheet = $('profile'), ratio = devicePixelRatio || 1, wide = 300, high = 92;
+  const sheet = $('profile'), ratio = devicePixelRatio || 1, wide = sheet.clientWidth || 300, high = sheet.clientHeight || 92;
   sheet.width = wide * ratio;
   sheet.height = high * ratio;
   sheet.setAttribute('aria-label', w().profile);
