@@ -263,8 +263,8 @@ _INTRODUCTION = """\
 The {airframes} aircraft, {cameras} cameras and the radios that come with Kuntur, as public figures. Nothing here is
 armed. `kuntur fleet --page FILE` writes this page from `src/kuntur/data/catalog.toml`; a test holds the two equal.
 
-Of {total} figures, {checked} were compared with the document they are from or a quotation of it. The others are from general
-knowledge of it (*checked: no*): trust them less, and correct them in the catalog or in your own area file
+Of {total} figures, {checked} were compared with the document they are from or a quotation of it. The others are from
+general knowledge of it (*checked: no*): trust them less, and correct them in the catalog or in your own area file
 ([its keys](area-file.md)). A question mark is a figure that nobody publishes or that we did not find. What lacks a
 figure that planning needs is refused by name, never guessed."""
 
