@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -31,8 +32,16 @@ struct Search {
     Doubt doubt;            // none where its error is 0
 };
 
+struct Cells {
+    std::int64_t row0, col0, rows, cols, factor;
+};
+
+struct SubCell {
+    std::int64_t row, col;  // within its lattice cell
+};
+
 // The terrain cells of one lattice cell, in an order that spreads over the cell: a hidden one is found early.
-std::vector<std::int64_t> spread_order(std::int64_t factor) {
+std::vector<SubCell> spread_order(std::int64_t factor) {
     std::vector<std::pair<double, std::int64_t>> keyed;
     for (std::int64_t k = 0; k < factor * factor; ++k) {
         // Golden-ratio sequence: neighbours in k are far apart in the key.
@@ -40,18 +49,66 @@ std::vector<std::int64_t> spread_order(std::int64_t factor) {
         keyed.emplace_back(key - std::floor(key), k);
     }
     std::sort(keyed.begin(), keyed.end());
-    std::vector<std::int64_t> order;
-    for (const auto& [key, k] : keyed) order.push_back(k);
+    std::vector<SubCell> order;
+    for (const auto& [key, k] : keyed) order.push_back({k / factor, k % factor});
     return order;
 }
 
-struct Cells {
-    std::int64_t row0, col0, rows, cols, factor;
+// What one viewpoint sees of lattice cells.
+class View {
+public:
+    View(const Relief& relief, const Search& search, const Point& eye, double curvature)
+        : relief_(relief),
+          search_(search),
+          eye_(eye),
+          curvature_(curvature),
+          least_cos_(std::cos(search.least_depression_rad)),
+          least_sin_(std::sin(search.least_depression_rad)),
+          most_cos_(std::cos(search.greatest_depression_rad)),
+          most_sin_(std::sin(search.greatest_depression_rad)) {}
+
+    // Slant range to the farthest of `size` x `size` terrain cells; infinite when one of them cannot be in the picture.
+    double farthest_m(std::int64_t row0, std::int64_t col0, std::int64_t size) const {
+        double farthest2 = 0.0;
+        for (std::int64_t row = row0; row < row0 + size; ++row) {
+            const float* ground_m = search_.ground_m + row * relief_.cols();
+            const double dy = relief_.y_m(row) - eye_.y_m;
+            bool in_picture = true;
+            for (std::int64_t col = col0; col < col0 + size; ++col) {
+                const double dx = relief_.x_m(col) - eye_.x_m;
+                const double across2 = dx * dx + dy * dy, across = std::sqrt(across2);
+                const double to_feet = eye_.z_m - ground_m[col] + curvature_ * across2;
+                const double to_top = to_feet - search_.target_height_m;
+                // Written so that a void (NaN) fails.
+                in_picture &= to_top * least_cos_ >= least_sin_ * across;
+                in_picture &= to_feet * most_cos_ <= most_sin_ * across;
+                const double dz = std::max(std::abs(to_feet), std::abs(to_top));
+                farthest2 = std::max(farthest2, across2 + dz * dz);
+            }
+            if (!in_picture) return std::numeric_limits<double>::infinity();
+        }
+        return std::sqrt(farthest2);
+    }
+
+    bool clear(std::int64_t row, std::int64_t col) const {
+        const double ground_m = search_.ground_m[row * relief_.cols() + col];
+        const Point target{relief_.x_m(col), relief_.y_m(row), ground_m + search_.target_height_m};
+        const Sight sight = search_.doubt.error_m > 0.0
+                                ? relief_.certain_sight(target, eye_, curvature_, search_.doubt)
+                                : relief_.sight(eye_, target, curvature_);
+        return sight == Sight::clear;
+    }
+
+private:
+    const Relief& relief_;
+    const Search& search_;
+    const Point eye_;
+    const double curvature_, least_cos_, least_sin_, most_cos_, most_sin_;
 };
 
-// Rates of all lattice cells from one viewpoint. hidden[cell]: the sub-cell that hid it last time, tried first now.
+// Rates of all lattice cells from one viewpoint. hidden[cell]: which in `order` hid it last time, tried first now.
 void rates_from(const Relief& relief, const Cells& cells, const Point& eye, const Search& search, double curvature,
-                const std::vector<std::int64_t>& order, std::vector<std::int32_t>& hidden, float* out) {
+                const std::vector<SubCell>& order, std::vector<std::int32_t>& hidden, float* out) {
     const double max_range_m = static_cast<double>(search.steps) * search.step_m;
     const double eye_u = relief.to_u(eye.x_m), eye_v = relief.to_v(eye.y_m);
     if (!relief.covers(eye_u, eye_v)) return;
@@ -64,54 +121,29 @@ void rates_from(const Relief& relief, const Cells& cells, const Point& eye, cons
     const std::int64_t i1 = index((eye_v + reach_v - static_cast<double>(cells.row0)) / f + 1.0, cells.rows);
     const std::int64_t j0 = index((eye_u - reach_u - static_cast<double>(cells.col0)) / f, cells.cols);
     const std::int64_t j1 = index((eye_u + reach_u - static_cast<double>(cells.col0)) / f + 1.0, cells.cols);
-
-    const double least_cos = std::cos(search.least_depression_rad), least_sin = std::sin(search.least_depression_rad);
-    const double most_cos = std::cos(search.greatest_depression_rad);
-    const double most_sin = std::sin(search.greatest_depression_rad);
-    // The slant range to a sub-cell, or a negative number when it cannot be in the picture.
-    const auto range_to = [&](std::int64_t row, std::int64_t col, Point& target) {
-        const double ground = search.ground_m[row * relief.cols() + col];
-        target = {relief.x_m(col), relief.y_m(row), ground + search.target_height_m};
-        const double dx = target.x_m - eye.x_m, dy = target.y_m - eye.y_m;
-        const double across2 = dx * dx + dy * dy, across = std::sqrt(across2);
-        const double to_feet = eye.z_m - ground + curvature * across2;
-        const double to_top = to_feet - search.target_height_m;
-        // Written so that a void (NaN) fails.
-        if (!(to_top * least_cos >= least_sin * across && to_feet * most_cos <= most_sin * across)) return -1.0;
-        const double dz = std::max(std::abs(to_feet), std::abs(to_top));
-        return std::sqrt(across2 + dz * dz);
-    };
-    const std::int64_t stride = cells.factor;
+    const View view(relief, search, eye, curvature);
     for (std::int64_t i = i0; i < i1; ++i) {
         for (std::int64_t j = j0; j < j1; ++j) {
-            const std::int64_t row0 = cells.row0 + i * stride, col0 = cells.col0 + j * stride;
-            const std::size_t cell = static_cast<std::size_t>(i * cells.cols + j);
-            double farthest_m = 0.0;
-            bool seen = true;
-            Point target;
-            for (std::int64_t k = 0; seen && k < stride * stride; ++k) {
-                const double range_m = range_to(row0 + k / stride, col0 + k % stride, target);
-                farthest_m = std::max(farthest_m, range_m);
-                seen = range_m >= 0.0 && range_m < max_range_m;
-            }
-            if (!seen) continue;
-            const auto step = static_cast<std::int64_t>(farthest_m / search.step_m);
+            const std::int64_t row0 = cells.row0 + i * cells.factor, col0 = cells.col0 + j * cells.factor;
+            const double range_m = view.farthest_m(row0, col0, cells.factor);
+            if (!(range_m < max_range_m)) continue;
+            const auto step = static_cast<std::int64_t>(range_m / search.step_m);
             const float rate_hz = step < search.steps ? search.rate_hz[step] : 0.0F;
             if (!(rate_hz > 0.0F)) continue;
-            const auto clear = [&](std::int64_t k) {
-                range_to(row0 + k / stride, col0 + k % stride, target);
-                return (search.doubt.error_m > 0.0 ? relief.certain_sight(target, eye, curvature, search.doubt)
-                                                   : relief.sight(eye, target, curvature)) == Sight::clear;
+            const auto clear = [&](std::int32_t k) {
+                const SubCell& sub = order[static_cast<std::size_t>(k)];
+                return view.clear(row0 + sub.row, col0 + sub.col);
             };
-            const std::int32_t last = hidden[cell];
+            std::int32_t& last = hidden[static_cast<std::size_t>(i * cells.cols + j)];
             if (last >= 0 && !clear(last)) continue;
-            for (const std::int64_t k : order) {
-                if (k == last || clear(k)) continue;
-                hidden[cell] = static_cast<std::int32_t>(k);
-                seen = false;
-                break;
+            std::int32_t k = 0;
+            const auto count = static_cast<std::int32_t>(order.size());
+            while (k < count && (k == last || clear(k))) ++k;
+            if (k < count) {
+                last = k;
+            } else {
+                out[i * cells.cols + j] = rate_hz;
             }
-            if (seen) out[cell] = rate_hz;
         }
     }
 }
@@ -140,7 +172,7 @@ Array<float> cell_rates(const HeldRelief& held, Heights ground_m, Lattice lattic
     float* out = result.data();
     {
         nb::gil_scoped_release free_interpreter;
-        const std::vector<std::int64_t> order = spread_order(factor);
+        const std::vector<SubCell> order = spread_order(factor);
         // Neighbouring viewpoints are hidden from by the same sub-cells.
         constexpr std::int64_t stretch = 16;
         share_stretches(count, stretch, threads, [&](std::int64_t first, std::int64_t end) {
