@@ -99,7 +99,7 @@ def test_it_opens_from_disk_without_a_network_and_tells_what_is_under_the_pointe
     page = disk.page
     assert page.inner_text("#title") == "Seen from 10.0000° S 70.0000° W"
     summary = page.inner_text("#summary")
-    assert "60 m above the ground" in summary and "most of it to the east" in summary and "Unknown:" in summary
+    assert "60 m above the ground" in summary and "the largest share to the east" in summary and "Unknown:" in summary
     verdict, figures = disk.probe(0.2, 0.0)
     assert verdict == "Seen"
     assert "10.00" in figures and "above the sea" in figures and "Slant range\n1.2 km" in figures

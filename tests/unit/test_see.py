@@ -253,7 +253,7 @@ def test_the_sentence_adds_up(written: tuple[see_view.View, Path]) -> None:
     view, _ = written
     words = see_view.summary(view)
     assert words.startswith("From 10.00000° S 70.00000° W, 60 m above the ground (4060 m above the sea), a person")
-    assert "most of it to the east" in words and "none is unknown" in words
+    assert "the largest share to the east" in words and "none is unknown" in words
     most = see_view.hider(view)
     assert most is not None and most.alt_msl_m == pytest.approx(4300.0, abs=5.0)
     shares = [view.area_km2(v) / view.looked_km2 for v in (0, 1, 2)]
@@ -376,3 +376,16 @@ def test_the_extent_of_files_on_both_sides_of_the_antimeridian(tmp_path: Path) -
     south, west, north, east = elevation.extent_deg([one, other])
     assert (round(south, 3), round(north, 3)) == (0.95, 1.0)
     assert west == pytest.approx(179.95) and east == pytest.approx(-179.95)
+
+
+def test_an_area_also_tells_how_far_its_radio_reaches(area: Area) -> None:
+    base = area.bases[0]
+    near = kuntur.see(
+        area, lat_deg=base.lat_deg, lon_deg=base.lon_deg, height_agl_m=120.0, max_range_m=1500.0, mode="fast"
+    )
+    assert f"The radio of {base.name} reaches it." in near.attrs["summary"]
+    behind = see.look(
+        area, see_ground.along_route([(-69.0, -18.1), (-69.045, -18.1)], 200.0, 20.0, "agl"), max_range_m=900.0
+    )
+    link = max(behind.links, key=lambda one: one.reached)
+    assert len(behind.links) == len(area.bases) and 0 <= link.reached < len(behind.stations.lat_deg)

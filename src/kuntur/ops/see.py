@@ -20,9 +20,9 @@ from kuntur.io import catalog
 from kuntur.model.assets import Camera
 from kuntur.model.place import Light, Weather
 from kuntur.ops.see_ground import Ground, Progress, Stations, Where, along_route, at_point, prepare
-from kuntur.ops.see_view import HIDDEN, NOT_LOOKED, SEEN, UNKNOWN, View, summary
+from kuntur.ops.see_view import HIDDEN, NOT_LOOKED, SEEN, UNKNOWN, Link, View, summary
 from kuntur.units import DEG_TO_RAD
-from kuntur.visibility import detection, doubt, viewshed
+from kuntur.visibility import detection, doubt, radio, viewshed
 
 FloatArray = NDArray[np.float64]
 
@@ -150,7 +150,7 @@ def look(
         ground=ground, stations=stations, max_range_m=reach_m, target=target, target_height_m=height_m, mode=mode,
         sector=sector, sector_deg=None if sector_deg is None else tuple(sector_deg), camera=eye,
         light=light, speed_mps=speed_mps, seen=picture, count=seen.count, slant_m=slant,
-        least_height_m=least, **probs,
+        least_height_m=least, links=_links(ground), **probs,
         certain_prob=_in_doubt(ground, reach_m, height_m, looked, progress) if with_doubt else None,
     )  # fmt: skip
 
@@ -325,6 +325,22 @@ def _in_doubt(
         realizations=REALIZATIONS,
     )  # fmt: skip
     return np.where(looked, found.prob, np.nan).astype(np.float32)
+
+
+def _links(ground: Ground) -> tuple[Link, ...]:
+    """From each base's mast with every radio stationed there (the fleet's where none is) to each station."""
+    area = ground.area
+    if area is None:
+        return ()
+    links = []
+    for base in area.bases:
+        stationed = [a.radio for a in area.fleet.aircraft if a.base_id == base.id]
+        mast_m = np.array([base.x_m, base.y_m, base.alt_msl_m + base.mast_agl_m])
+        good = np.ones(len(ground.observers_m), bool)
+        for one in {r.id: r for r in stationed or [a.radio for a in area.fleet.aircraft]}.values():
+            good &= radio.reach(area.terrain, mast_m, ground.observers_m, one, a_gain_dbi=base.mast_gain_dbi)
+        links.append(Link(base=base.name, reached=int(good.sum())))
+    return tuple(links)
 
 
 def pixel_rad(camera: Camera) -> float:

@@ -131,6 +131,7 @@ def _facts(view: View) -> dict[str, Any]:
         "sketched": ground.terrain.sketched,
         "attributions": list(ground.attributions),
         "notes": list(ground.notes),
+        "links": [{"base": link.base, "reached": link.reached} for link in view.links],
         "curvature_per_m": (1.0 - REFRACTION_COEFFICIENT) / (2.0 * EARTH_RADIUS_M),
         "border": [np.round(ground.area.border.xy_m, 1).tolist()] if ground.area else [],
         "places": _places(view),

@@ -21,6 +21,13 @@ HIDDEN, SEEN, UNKNOWN, NOT_LOOKED = 0, 1, 2, 255
 """Values of a picture's cells; NOT_LOOKED is beyond the range, or outside the camera's sector."""
 
 
+class Link(Struct, frozen=True, kw_only=True):
+    """How many of the stations the radios of a base reach, all of those stationed there."""
+
+    base: str
+    reached: int
+
+
 class View(Struct, frozen=True, kw_only=True):
     """A finished picture. All arrays are (rows, cols) of `ground.terrain`.
 
@@ -29,7 +36,7 @@ class View(Struct, frozen=True, kw_only=True):
     seen, 0 where the ground itself is, NaN where unknown or not looked at. With a camera: gsd_m: float32, ground
     covered by one pixel across the sight line; look_prob: float32, one look's chance to find the target; along a route
     exposure_prob: float32, the chance on the whole flight. certain_prob: float32, the chance that the target is in
-    sight at all, over the terrain's own error. Anything not asked for is None.
+    sight at all, over the terrain's own error. Anything not asked for is None. links: for each base of an area.
     """
 
     ground: Ground
@@ -51,6 +58,7 @@ class View(Struct, frozen=True, kw_only=True):
     look_prob: NDArray[np.float32] | None = None
     exposure_prob: NDArray[np.float32] | None = None
     certain_prob: NDArray[np.float32] | None = None
+    links: tuple[Link, ...] = ()
 
     def area_km2(self, value: int) -> float:
         return float(np.count_nonzero(self.seen == value)) * self.ground.terrain.cell_m**2 / 1e6
@@ -134,8 +142,9 @@ def summary(view: View) -> str:
     words.append(
         f"{max(unknown / looked, 0.001):.1%} is unknown (void or beyond the data)" if unknown else "none is unknown"
     )
+    radio = _radio(view)
     sketched = " The terrain is SKETCHED: no survey." if view.ground.terrain.sketched else ""
-    return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1] + "." + sketched
+    return ", ".join(words[:-1]) + (" and " if len(words) > 1 else "") + words[-1] + "." + radio + sketched
 
 
 def _from(view: View) -> str:
@@ -149,12 +158,22 @@ def _from(view: View) -> str:
     return f"From {place}, {above[0]:.4g} m above the ground ({view.ground.observers_m[0, 2]:.0f} m above the sea),"
 
 
+def _radio(view: View) -> str:
+    if not view.links:
+        return ""
+    best = max(view.links, key=lambda link: link.reached)
+    if best.reached == 0:
+        return " No base's radio reaches " + ("any of them." if view.stations.route else "it.")
+    many = f"{best.reached} of {len(view.stations.lat_deg)} points" if view.stations.route else "it"
+    return f" The radio of {best.base} reaches {many}."
+
+
 def _by(view: View) -> str:
     most = None if view.stations.route else hider(view)
     if most is None:
         return " by the ground"
     return (
-        f", most of it to the {angles.compass(most.octant * math.pi / 4.0)} ({most.share_prob:.0%}) behind ground "
+        f", the largest share to the {angles.compass(most.octant * math.pi / 4.0)} ({most.share_prob:.0%}) behind ground "
         f"{most.distance_m / 1e3:.1f} km away that rises to {most.alt_msl_m:.0f} m"
     )
 

@@ -6,7 +6,7 @@ function say() {
   $('title').textContent = f.route ? `${words.seenAlong} ${km(f.route.length_m)}` : `${words.seenFrom} ${latlon(f.lat_deg, f.lon_deg, 4)}`;
   document.title = `${$('title').textContent} · Kuntur`;
   $('summary').textContent = `${f.route ? words.along(f) : words.from(f)}, ${words.seenOn(f, what)}${words.hiddenBy(f)}${words.unknownOn(f)}`;
-  $('conditions').textContent = words.eyeHeight(f) + (f.camera ? words.byCamera(f) : '') + (f.sector ? words.inSector : '') + words.grid(f);
+  $('conditions').textContent = words.eyeHeight(f) + (f.camera ? words.byCamera(f) : '') + (f.sector ? words.inSector : '') + (f.links.length ? words.radio(f) : '') + words.grid(f);
   $('badge').hidden = !f.sketched;
   $('badge').textContent = words.sketched;
   $('credit').textContent = [...f.attributions, ...f.notes, `${f.title} · Kuntur`].join(' · ');

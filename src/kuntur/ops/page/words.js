@@ -7,13 +7,14 @@ const WORDS = {
     along: (f) => `From ${f.route.stations} points, ${span(f.route, 'to')} m above the ground`,
     seenOn: (f, what) => `${what} on ${area(f.seen_km2)} of ${area(f.looked_km2)} within ${km(f.range_m)}: ${pct(f.seen_km2 / f.looked_km2)}.`,
     targets: { person: 'a person would be in sight', pack_animal: 'a pack animal would be in sight', light_vehicle: 'a light vehicle would be in sight', truck: 'a truck would be in sight', ground: 'the ground is in sight' },
-    hiddenBy: (f) => ` Hidden: ${pct(f.hidden_km2 / f.looked_km2)}` + (f.hider ? `, most of it to the ${WORDS.en.compass[f.hider.octant]}, behind ground ${km(f.hider.distance_m)} away that rises to ${num(f.hider.alt_msl_m)} m.` : '.'),
+    hiddenBy: (f) => ` Hidden: ${pct(f.hidden_km2 / f.looked_km2)}` + (f.hider ? `, the largest share to the ${WORDS.en.compass[f.hider.octant]}, behind ground ${km(f.hider.distance_m)} away that rises to ${num(f.hider.alt_msl_m)} m.` : '.'),
     unknownOn: (f) => (f.unknown_km2 > 0 ? ` Unknown: ${pct(f.unknown_km2 / f.looked_km2)}, where the terrain is void or the data end.` : ''),
     compass: ['north', 'north-east', 'east', 'south-east', 'south', 'south-west', 'west', 'north-west'],
     sketched: 'SKETCHED TERRAIN: no survey, not for flying',
     eyeHeight: (f) => `Sight must reach down to ${num(f.target_height_m, 1)} m above the ground.`,
     byCamera: (f) => ` Camera: ${f.camera}, by ${f.light}.`, light: { day: 'day', night: 'night' },
     inSector: ' Only the camera’s sector is looked at.',
+    radio: (f) => ` Radio: ${f.links.map((one) => `${one.base} ${reached(f, one, 'yes', 'no')}`).join(', ')}.`,
     grid: (f) => ` Cells of ${num(f.grid.cell_m, 1)} m` + (f.grid.stride > 1 ? `; this page shows every ${f.grid.stride}th.` : '.'),
     layers: { seen: 'What is seen', least_height: 'How tall to be seen', count: 'Seen from how many points', look: 'Chance in one look', exposure: 'Chance on the flight', certain: 'Chance of being in sight' },
     legend: ['seen', 'hidden', 'unknown'],
@@ -34,13 +35,14 @@ const WORDS = {
     along: (f) => `Desde ${f.route.stations} puntos, a ${span(f.route, 'a')} m sobre el suelo`,
     seenOn: (f, what) => `${what} en ${area(f.seen_km2)} de ${area(f.looked_km2)} a menos de ${km(f.range_m)}: ${pct(f.seen_km2 / f.looked_km2)}.`,
     targets: { person: 'se vería a una persona', pack_animal: 'se vería un animal de carga', light_vehicle: 'se vería un vehículo ligero', truck: 'se vería un camión', ground: 'se ve el suelo' },
-    hiddenBy: (f) => ` Oculto: ${pct(f.hidden_km2 / f.looked_km2)}` + (f.hider ? `, la mayor parte hacia el ${WORDS.es.compass[f.hider.octant]}, tras terreno a ${km(f.hider.distance_m)} que llega a ${num(f.hider.alt_msl_m)} m.` : '.'),
+    hiddenBy: (f) => ` Oculto: ${pct(f.hidden_km2 / f.looked_km2)}` + (f.hider ? `, sobre todo hacia el ${WORDS.es.compass[f.hider.octant]}, tras terreno a ${km(f.hider.distance_m)} que llega a ${num(f.hider.alt_msl_m)} m.` : '.'),
     unknownOn: (f) => (f.unknown_km2 > 0 ? ` Desconocido: ${pct(f.unknown_km2 / f.looked_km2)}, donde faltan datos del terreno.` : ''),
     compass: ['norte', 'noreste', 'este', 'sureste', 'sur', 'suroeste', 'oeste', 'noroeste'],
     sketched: 'TERRENO EN BOCETO: sin levantamiento, no apto para volar',
     eyeHeight: (f) => `La vista debe llegar hasta ${num(f.target_height_m, 1)} m sobre el suelo.`,
     byCamera: (f) => ` Cámara: ${f.camera}, de ${WORDS.es.light[f.light]}.`, light: { day: 'día', night: 'noche' },
     inSector: ' Solo se mira el sector de la cámara.',
+    radio: (f) => ` Radio: ${f.links.map((one) => `${one.base} ${reached(f, one, 'sí', 'no')}`).join(', ')}.`,
     grid: (f) => ` Celdas de ${num(f.grid.cell_m, 1)} m` + (f.grid.stride > 1 ? `; esta página muestra una de cada ${f.grid.stride}.` : '.'),
     layers: { seen: 'Lo que se ve', least_height: 'Altura para ser visto', count: 'Visto desde cuántos puntos', look: 'Probabilidad en una mirada', exposure: 'Probabilidad en el vuelo', certain: 'Probabilidad de estar a la vista' },
     legend: ['visto', 'oculto', 'desconocido'],
@@ -71,4 +73,5 @@ function latlon(lat, lon, digits = 5) {
   const south = lat < 0 ? 'S' : 'N', west = lon < 0 ? (language === 'es' ? 'O' : 'W') : 'E';
   return `${num(Math.abs(lat), digits)}° ${south} ${num(Math.abs(lon), digits)}° ${west}`;
 }
+const reached = (f, one, yes, no) => (f.route ? `${num(one.reached)}/${num(f.route.stations)}` : one.reached ? yes : no);
 const span = (route, to) => (route.highest_m - route.lowest_m < 1 ? num(route.lowest_m) : `${num(route.lowest_m)} ${to} ${num(route.highest_m)}`);
