@@ -34,7 +34,10 @@ MASTS_AGL_M = (10.0, 120.0)  # a mast at the base, an aircraft
 FREQUENCIES_HZ = (915e6, 2400e6)
 LINKS = 40
 PATIENCE_S = 2.0
-MODELS: tuple[radio.Diffraction, ...] = ("delta_bullington", "bullington", "deygout")
+MODELS: tuple[radio.Diffraction, ...] = (
+    "delta_bullington",
+    "deygout",
+)  # Bullington alone gives the first's figures here
 FloatArray = NDArray[np.float64]
 
 

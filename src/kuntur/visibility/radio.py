@@ -313,10 +313,11 @@ def _judge(
 ) -> tuple[NDArray[np.bool_], FloatArray]:
     """`reach` and `margin_db` of the same links from one pass over the terrain."""
     a, b = _kernels.points(a_m, b_m)
-    wave = _wave(radio.frequency_hz, model, radio.polarisation, refraction)
+    budget_db = _budget_db(radio, *gains_dbi)
+    # Without a budget nobody asks for the loss: the quickest method gives the clearance too.
+    wave = _wave(radio.frequency_hz, "bullington" if np.isnan(budget_db) else model, radio.polarisation, refraction)
     diffraction, clearance = _kernels.radio_links(terrain, a, b, wave, threads)
     distance_m = np.linalg.norm(b - a, axis=1)
-    budget_db = _budget_db(radio, *gains_dbi)
     margin = budget_db - free_space_db(distance_m, radio.frequency_hz) - diffraction
     good = clearance >= FRESNEL_CLEARANCE  # NaN: False
     if not np.isnan(budget_db):
