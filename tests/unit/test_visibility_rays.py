@@ -124,6 +124,15 @@ def test_what_is_no_number_is_unknown() -> None:
     assert (rays.line_of_sight(terrain, wrong, eye) == rays.UNKNOWN).all()
 
 
+def test_points_that_are_none_are_refused_and_no_points_give_no_answers() -> None:
+    terrain = places.cone_terrain()
+    for a_m, b_m in ((np.zeros((4, 3)), np.zeros((5, 3))), (np.zeros((4, 2)), np.zeros((4, 3))), (0.0, np.zeros(3))):
+        with pytest.raises(ConfigError, match="no points"):
+            rays.line_of_sight(terrain, a_m, b_m)
+    assert rays.line_of_sight(terrain, np.zeros((0, 3)), np.zeros(3)).shape == (0,)
+    assert rays.ground_hits(terrain, np.zeros((0, 3)), np.zeros(3), 100.0).hits_m.shape == (0, 3)
+
+
 def test_behind_the_cone_is_hidden() -> None:
     terrain = places.cone_terrain()
     targets = np.array([[0.0, 1000.0, 4001.0], [1200.0, 900.0, 4001.0], [0.0, 1000.0, 4700.0]])

@@ -14,6 +14,7 @@ from kuntur._core import radio_links as _radio_links
 from kuntur._core import radio_profiles as _radio_profiles
 from kuntur._core import sweep as _sweep
 from kuntur._core import terrain_profiles as _terrain_profiles
+from kuntur.errors import ConfigError
 from kuntur.model.place import Lattice, Terrain
 from kuntur.units import EARTH_RADIUS_M
 
@@ -45,9 +46,18 @@ def curvature_per_m(refraction: float) -> float:
 
 
 def points(*arrays: ArrayLike) -> tuple[FloatArray, ...]:
-    """Each array as contiguous float64 (n, 3); a single point is repeated to the length of the others."""
+    """Each array as contiguous float64 (n, 3); a single point is repeated to the length of the others.
+
+    Raises ConfigError for what are no points, and for lists of different lengths.
+    """
     whole = [np.atleast_2d(np.asarray(array, float)) for array in arrays]
     n = max((len(a) for a in whole if len(a) != 1), default=1)
+    for a in whole:
+        if a.ndim != 2 or a.shape[1] != 3 or len(a) not in (1, n):
+            raise ConfigError(
+                f"Arrays of shape {', '.join(str(each.shape) for each in whole)} are no points that belong together.",
+                remedy="Give x, y, z as (n, 3), all of the same n; one point may stand for n.",
+            )
     return tuple(np.ascontiguousarray(np.broadcast_to(a, (n, 3))) for a in whole)
 
 
