@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rasterio.transform import Affine
 
 import kuntur
+from kuntur import cli
 from kuntur.errors import ConfigError, TerrainError
 from kuntur.geodesy import frames, grid
 from kuntur.io import elevation, vectors
@@ -389,3 +390,63 @@ def test_an_area_also_tells_how_far_its_radio_reaches(area: Area) -> None:
     )
     link = max(behind.links, key=lambda one: one.reached)
     assert len(behind.links) == len(area.bases) and 0 <= link.reached < len(behind.stations.lat_deg)
+
+
+def test_doubt_gives_the_chance_of_being_in_sight(tmp_path: Path) -> None:
+    path = write_terrain(tmp_path / "srtm_wall.tif", wall())  # SRTM by its name, so its error is known
+    view = kuntur.see(path, **EYE, max_range_m=3500.0, with_doubt=True, mode="fast")
+    chance = view.certain_prob.values
+    assert np.nanmin(chance) >= 0.0 and np.nanmax(chance) == 1.0
+    before, behind = (view.sel(x=x, y=0.0, method="nearest").certain_prob for x in (700.0, 3200.0))
+    assert float(before) > 0.9 and float(behind) == 0.0
+    np.testing.assert_array_equal(np.isnan(chance), view.values == 255)
+    with pytest.raises(ConfigError, match="vertical error of this terrain .* is unknown"):
+        kuntur.see(write_terrain(tmp_path / "wall.tif", wall()), **EYE, with_doubt=True)
+
+
+# --- the command line
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["kuntur", "see", *words])
+    try:
+        cli.main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("-10.0", "-70.0", "60"), ("10:00:00 S", "70W", "60m")],
+)
+def test_a_place_as_people_write_it(monkeypatch, capsys, file: Path, tmp_path: Path, place: tuple[str, ...]) -> None:
+    end = command(
+        monkeypatch, *place, "--terrain", str(file), "--range", "900", "--mode", "fast", "--out", str(tmp_path)
+    )
+    assert end == 0
+    told = capsys.readouterr().out
+    assert told.startswith("From 10.00000° S 70.00000° W, 60 m above the ground")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(see_files.NAMES)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("-10", "-70"), "A picture needs a point"),
+        (("-10", "-70", "0"), "not above the ground"),
+        (("-10", "-70", "high"), "'high' is no number"),
+        (("70W", "10S", "60"), "'70W' is no latitude"),
+        (("--rnage", "-70", "60"), "There is no option --rnage"),
+        (("-10", "-70", "60", "--rnage", "5"), "unexpected extra argument"),
+        (("-10", "-70", "60", "--sector", "west"), "'west' is no number"),
+        (("-10", "-70", "60", "--area", "tambo_quemado", "--terrain", "x.tif"), "not both"),
+        (("-10", "-70", "60", "--route", "x.geojson"), "a point and a route"),
+        ((), "A picture needs a point"),
+    ],
+)
+def test_mistakes_on_the_command_line(monkeypatch, capsys, words: tuple[str, ...], told: str) -> None:
+    assert command(monkeypatch, *words) == 2
+    heard = capsys.readouterr()
+    assert told in " ".join((heard.err + heard.out).split())
+    assert "Traceback" not in heard.err

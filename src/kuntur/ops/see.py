@@ -138,9 +138,9 @@ def look(
     assert seen.count is not None and seen.unknown is not None
     assert seen.best_slant_m is not None and seen.least_height_m is not None
     progress(0.8, "what the camera makes of it" if eye else "picture")
-    void = np.isnan(ground.terrain.surface_m)
+    void = _voids_in_range(ground, sector, reach_m)
     # No least height: no station looks there. At which depression a void lies nobody knows, so it counts as looked at.
-    looked = ~np.isposinf(seen.least_height_m) | (void & _in_range(ground, sector, reach_m))
+    looked = ~np.isposinf(seen.least_height_m) | void
     picture = np.where(seen.count > 0, SEEN, np.where((seen.unknown > 0) | void, UNKNOWN, HIDDEN))
     picture = np.where(looked, picture, NOT_LOOKED).astype(np.uint8)
     slant = np.where(np.isfinite(seen.best_slant_m) & (picture == SEEN), seen.best_slant_m, np.nan).astype(np.float32)
@@ -258,19 +258,23 @@ def _sector(sector_deg: Sequence[float] | None, ground: Ground, stations: Statio
     )
 
 
-def _in_range(ground: Ground, sector: viewshed.Sector | None, reach_m: float) -> NDArray[np.bool_]:
-    """Cells within range of a station, and of a single one within its sector's azimuths."""
-    x_m, y_m = np.meshgrid(*ground.centres_m())
+def _voids_in_range(ground: Ground, sector: viewshed.Sector | None, reach_m: float) -> NDArray[np.bool_]:
+    """Void cells within range of a station, and of a single one within its sector's azimuths: (rows, cols)."""
+    found = np.isnan(ground.terrain.surface_m)
+    row, col = np.nonzero(found)
+    x_m, y_m = ground.centres_m()
+    xy_m = np.stack([x_m[col], y_m[row]], axis=-1)
     if len(ground.observers_m) > 1:
-        cells = np.stack([x_m.ravel(), y_m.ravel()], axis=-1)
-        distance_m, _ = cKDTree(ground.observers_m[:, :2]).query(cells, distance_upper_bound=reach_m * (1.0 + 1e-9))
-        return np.asarray(np.isfinite(distance_m).reshape(x_m.shape))
-    dx, dy = x_m - ground.observers_m[0, 0], y_m - ground.observers_m[0, 1]
-    looked = np.hypot(dx, dy) <= reach_m
+        distance_m, _ = cKDTree(ground.observers_m[:, :2]).query(xy_m, distance_upper_bound=reach_m * (1.0 + 1e-9))
+        found[row, col] = np.isfinite(distance_m)
+        return found
+    dx, dy = (xy_m - ground.observers_m[0, :2]).T
+    near = np.hypot(dx, dy) <= reach_m
     if sector is not None and sector.width_rad < 2.0 * math.pi:
         off = (np.arctan2(dx, dy) - sector.azimuth_rad + math.pi) % (2.0 * math.pi) - math.pi
-        looked &= np.abs(off) <= sector.width_rad / 2.0
-    return np.asarray(looked)
+        near &= np.abs(off) <= sector.width_rad / 2.0
+    found[row, col] = near
+    return found
 
 
 def _probabilities(

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
@@ -16,20 +17,21 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
 from kuntur.geodesy import angles
+from kuntur.model.place import Terrain
 from kuntur.ops import maps
 from kuntur.ops.see_view import HIDDEN, NOT_LOOKED, SEEN, UNKNOWN, View, summary
 from kuntur.visibility import relief
 
 WIDE_IN, DPI = 9.6, 150
+MOST_CELLS_ACROSS = 2400  # more would not show at this size
 LIT = LinearSegmentedColormap.from_list("lit", ["#c98a2b", "#e8b04b", "#f6cf7e", "#fdeec6"])
 DUSK = LinearSegmentedColormap.from_list("dusk", ["#27364a", "#34475e", "#46596f", "#5f7184"])
 FAR = LinearSegmentedColormap.from_list("far", ["#dfe0dc", "#e9e8e3", "#f2f0ec", "#faf9f7"])
 VOID, EYE, SCARLET = "#b9a9c9", "#0b3d5c", "#c1121f"
 
 
-def colours(view: View) -> NDArray[np.float32]:
+def colours(terrain: Terrain, seen: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(rows, cols, 3): relief in the light of what is seen."""
-    terrain = view.ground.terrain
     z = terrain.heights_m
     low, high = np.nanpercentile(z, [1.0, 99.5]) if np.isfinite(z).any() else (0.0, 1.0)
     tall = (np.nan_to_num(z, nan=low) - low) / max(high - low, 1.0)
@@ -37,10 +39,10 @@ def colours(view: View) -> NDArray[np.float32]:
     shade[shade == 0.0] = math.sin(math.pi / 4.0)  # no slope beside a void
     rgb = FAR(tall)[..., :3] * (0.62 + 0.5 * shade)[..., None]
     for value, ramp, dark, light in ((SEEN, LIT, 0.42, 0.8), (HIDDEN, DUSK, 0.55, 0.75)):
-        here = view.seen == value
+        here = seen == value
         rgb[here] = ramp(tall[here])[..., :3] * (dark + light * shade[here])[..., None]
     rgb[np.isnan(z)] = (0.9, 0.9, 0.91)
-    rgb[(view.seen == UNKNOWN) | (np.isnan(z) & (view.seen != NOT_LOOKED))] = tuple(
+    rgb[(seen == UNKNOWN) | (np.isnan(z) & (seen != NOT_LOOKED))] = tuple(
         int(VOID[k : k + 2], 16) / 255.0 for k in (1, 3, 5)
     )
     return np.asarray(np.clip(rgb, 0.0, 1.0), np.float32)
@@ -55,7 +57,11 @@ def draw(view: View, path: Path) -> Path:
     figure = Figure(figsize=(WIDE_IN, high_in), dpi=DPI, facecolor="#fbfaf7")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.imshow(colours(view), extent=(west, east, south, north), interpolation="bilinear", zorder=0)
+    stride = max(1, math.ceil(max(view.seen.shape) / MOST_CELLS_ACROSS))
+    thin = (slice(stride // 2, None, stride), slice(stride // 2, None, stride))
+    small = msgspec.structs.replace(terrain, heights_m=terrain.heights_m[thin], cell_m=terrain.cell_m * stride)
+    extent = (west, small.east_m / 1e3, small.south_m / 1e3, north)
+    axes.imshow(colours(small, view.seen[thin]), extent=extent, interpolation="bilinear", zorder=0)
     axes.set(xlim=(west, east), ylim=(south, north), aspect="equal", xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=maps.INK, linewidth=0.8)

@@ -172,8 +172,9 @@ def _by(view: View) -> str:
     most = None if view.stations.route else hider(view)
     if most is None:
         return " by the ground"
+    direction = angles.compass(most.octant * math.pi / 4.0)
     return (
-        f", the largest share to the {angles.compass(most.octant * math.pi / 4.0)} ({most.share_prob:.0%}) behind ground "
+        f", the largest share to the {direction} ({most.share_prob:.0%}) behind ground "
         f"{most.distance_m / 1e3:.1f} km away that rises to {most.alt_msl_m:.0f} m"
     )
 
