@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 from pyproj import Geod
 
-from kuntur.errors import BusyError, ConfigError, KunturError, TerrainError
+from kuntur.errors import BusyError, ConfigError, KunturError, StoreError, TerrainError
 from kuntur.geodesy import posts
 from kuntur.io import mosaic
 from kuntur.ops import cluster, viewpoints, wide
@@ -274,6 +274,35 @@ def test_two_surveys_do_not_share_a_folder(terrain: mosaic.Mosaic, tmp_path: Pat
 
     with pytest.raises(BusyError):
         wide.wide_survey(terrain, route(), LOOKS, tmp_path, progress=nested)
+
+
+def test_leftovers_of_a_killed_run_go_and_a_folder_that_cannot_be_written_says_so(
+    terrain: mosaic.Mosaic, whole: wide.Wide, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    (folder / ".viewpoints-gone").mkdir(parents=True)
+    (folder / "windows").mkdir()
+    leftovers = [folder / ".viewpoints-gone" / "0_0.bin", folder / ".count.tif.77.part", folder / "windows" / "a.part"]
+    for path in leftovers:
+        path.write_bytes(b"half")
+    assert rasters(wide.wide_survey(terrain, route(), LOOKS, folder)) == rasters(whole)
+    assert not any(path.exists() for path in leftovers)
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StoreError, match="cannot be written"):
+        wide.wide_survey(terrain, route(), LOOKS, tmp_path / "file" / "out")
+
+
+def test_a_full_disk_is_one_clear_error(
+    terrain: mosaic.Mosaic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            file.write(data)
+
+    monkeypatch.setattr(wide, "_put", full)
+    with pytest.raises(StoreError, match="No space left") as raised:
+        wide.wide_survey(terrain, route(), LOOKS, tmp_path)
+    assert "goes on" in raised.value.remedy
 
 
 # --- viewpoints

@@ -109,6 +109,7 @@ def _result(future: Any) -> Any:
     from concurrent.futures import CancelledError
 
     from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     try:
         return future.result()
@@ -117,7 +118,7 @@ def _result(future: Any) -> Any:
             "A part of the work ended every worker that took it on.",
             remedy="Most often memory: use smaller windows (--block), or give the workers more of it.",
         ) from error
-    except (CancelledError, OSError) as error:
+    except (CancelledError, CommClosedError) as error:
         raise LinkError(
             f"The Dask cluster was lost: {error}.", remedy="Start it again and run the same command: it goes on."
         ) from error

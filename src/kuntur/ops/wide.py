@@ -14,10 +14,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import math
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.errors import BusyError, ConfigError, TerrainError
+from kuntur.errors import BusyError, ConfigError, StoreError, TerrainError
 from kuntur.io import elevation, mosaic, windows
 from kuntur.io.mosaic import Mosaic
 from kuntur.ops import cluster as clusters
@@ -80,7 +83,8 @@ def wide_survey(
 
     The rasters cover the posts that some viewpoint has in range. The same call again does what is left to do, and does
     again what was made from other terrain, viewpoints or looks. Raises TerrainError for a viewpoint outside the mosaic,
-    a range too far for the latitude, damaged or changed terrain, or no viewpoint with known ground.
+    a range too far for the latitude, damaged or changed terrain, or no viewpoint with known ground; StoreError where
+    the folder cannot be written.
     """
     _require_usable(looks, block)
     with _own(folder), tempfile.TemporaryDirectory(prefix=".viewpoints-", dir=folder) as spool:
@@ -154,16 +158,26 @@ def _require_usable(looks: Looks, block: int) -> None:
 
 @contextmanager
 def _own(folder: Path) -> Iterator[None]:
-    """Hold the folder for this run alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(
-                f"Another survey is writing to {folder}.", remedy="Wait for it, or give another folder."
-            ) from error
-        yield
+    """Hold the folder for this run alone, without what a run that was killed has left half-done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("ab") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(
+                    f"Another survey is writing to {folder}.", remedy="Wait for it, or give another folder."
+                ) from error
+            for spool in folder.glob(".viewpoints-*"):
+                shutil.rmtree(spool)
+            for partial in (*folder.glob(".*.tif.*"), *folder.rglob("*.part")):
+                partial.unlink(missing_ok=True)
+            yield
+    except OSError as error:
+        raise StoreError(
+            f"The survey cannot be written to {folder}: {error}.",
+            remedy="Make room or give another folder; the same command goes on from what is finished.",
+        ) from error
 
 
 def _look_everywhere(
@@ -218,7 +232,7 @@ def _window(job: Job, bins: viewpoints.Bins, row0: int, col0: int, block: int) -
         )
     sheets = terrain.within(top, left, bottom - top, right - left)
     seen_from = hashlib.sha256(window.viewpoints.tobytes()).hexdigest()
-    key = _hash(_made_from(job), sheets, (row0, col0, rows, cols), seen_from)
+    key = _hash(_made_from(job), sheets, (row0, col0, rows, cols), seen_from, _core_sha256())
     return msgspec.structs.replace(window, key=key)
 
 
@@ -232,6 +246,13 @@ def _made_from(job: Job) -> tuple[Any, ...]:
 def _hash(made_from: tuple[Any, ...], sheets: Iterable[mosaic.Sheet], *more: Any) -> str:
     places = [(sheet.row0, sheet.col0, sheet.sha256) for sheet in sheets]
     return hashlib.sha256(msgspec.json.encode((*made_from, places, *more), enc_hook=_plain)).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _core_sha256() -> str:
+    """Of the compiled core: another build is not trusted to have the same bits."""
+    found = find_spec("kuntur._core")
+    return _sha256(Path(found.origin)) if found and found.origin else ""
 
 
 def _plain(value: Any) -> Any:
@@ -278,6 +299,7 @@ def _summary(job: Job, bins: viewpoints.Bins, records: dict[str, Record], inputs
     tallies = [record.tally for record in records.values()]
     return {
         "kuntur": version("kuntur"),
+        "core_sha256": _core_sha256(),
         "terrain": {
             "product": terrain.product,
             "vertical_datum": terrain.vertical_datum,
@@ -336,7 +358,7 @@ def _done_before(folder: Path, rasters: dict[Any, Path], inputs_sha256: str) -> 
     """The summary of a survey that was finished here from the same inputs and whose rasters are whole."""
     try:
         summary: dict[str, Any] = msgspec.json.decode((folder / "survey.json").read_bytes())
-        same = summary["inputs_sha256"] == inputs_sha256
+        same = summary["inputs_sha256"] == inputs_sha256 and summary["core_sha256"] == _core_sha256()
         whole = same and summary["rasters"] == {path.name: _sha256(path) for path in rasters.values()}
     except (OSError, KeyError, TypeError, msgspec.DecodeError):
         return None
