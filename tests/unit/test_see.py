@@ -400,7 +400,7 @@ def test_doubt_gives_the_chance_of_being_in_sight(tmp_path: Path) -> None:
     before, behind = (view.sel(x=x, y=0.0, method="nearest").certain_prob for x in (700.0, 3200.0))
     assert float(before) > 0.9 and float(behind) == 0.0
     np.testing.assert_array_equal(np.isnan(chance), view.values == 255)
-    with pytest.raises(ConfigError, match="vertical error of this terrain .* is unknown"):
+    with pytest.raises(ConfigError, match=r"vertical error of this terrain .* is unknown"):
         kuntur.see(write_terrain(tmp_path / "wall.tif", wall()), **EYE, with_doubt=True)
 
 
