@@ -233,6 +233,24 @@ def test_an_outline_is_cut_at_the_antimeridian(tmp_path: Path, west: float) -> N
     )
 
 
+def test_a_route_across_the_antimeridian_is_cut_too(tmp_path: Path) -> None:
+    path = write_terrain(tmp_path / "date.tif", np.full((120, 160), 50.0, np.float32), west=179.93, north=-16.95)
+    stations = see_ground.along_route([(179.98, -17.0), (-179.98, -17.02)], 200.0, 80.0, "agl")
+    view = see.look(path, stations, max_range_m=1500.0)
+    assert 4000.0 < stations.chainage_m[-1] < 5500.0, "the short way round"
+    ground, route = (shapely.geometry.shape(one["geometry"]) for one in see_files._features(view))
+    assert ground.geom_type == "MultiPolygon" and route.geom_type == "MultiLineString"
+    assert ground.bounds[0] == route.bounds[0] == -180.0 and ground.bounds[2] == route.bounds[2] == 180.0
+    assert route.length < 0.06
+    lon = see_page.payload(view)["positions"]["lon"]
+    assert max(lon) - min(lon) < 0.1, "the page's longitudes run on"
+
+
+def test_nothing_seen_is_an_empty_outline() -> None:
+    empty = see_files.in_degrees(shapely.MultiPolygon([]), LocalFrame(lat0_deg=0.0, lon0_deg=0.0))
+    assert empty.geom_type == "MultiPolygon" and empty.is_empty
+
+
 def test_the_page_brings_everything_and_asks_nobody(written: tuple[see_view.View, Path]) -> None:
     view, folder = written
     page = (folder / "map.html").read_text(encoding="utf-8")

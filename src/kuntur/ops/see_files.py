@@ -100,4 +100,10 @@ def in_degrees(shape: Any, frame: LocalFrame) -> Any:
         round_it = shapely.union_all(
             [shapely.transform(part, lambda xy, by=low + 180.0: xy - [by, 0.0]) for low, part in turns.items()]
         )
-    return shapely.orient_polygons(round_it) if "Polygon" in round_it.geom_type else round_it
+    kind = "Polygon" if "Polygon" in shape.geom_type else "LineString"
+    # A cut may leave points and lines where an outline touches the antimeridian: they are none of it.
+    pieces = shapely.get_parts(shapely.get_parts(round_it))
+    kept = [piece for piece in pieces if piece.geom_type == kind]
+    if kind == "Polygon":
+        return shapely.orient_polygons(shapely.MultiPolygon(kept))
+    return kept[0] if len(kept) == 1 else shapely.MultiLineString(kept)
