@@ -14,7 +14,6 @@ namespace kuntur::sweep {
 // Accumulators hold this where every observer in range was stopped by a void.
 constexpr float not_known = 1e38F;
 constexpr int guard = 32;  // floats on either side of a row that may be read or written
-constexpr int most_eyes = 16;
 
 struct Eye {  // one observer of a pass; lengths along the rows ("across") and away from the observer ("along")
     double u, v;
@@ -62,6 +61,7 @@ struct Pass {
     float steps_per_m;
     float* scratch;
     std::int64_t scratch_per_eye;  // scratch_floats(...)
+    bool* dark;                    // of every eye: whether a void has stopped some of its sight lines
     std::int32_t eye_cols;         // that an observer may look at, from its first_col on
 };
 
@@ -76,17 +76,23 @@ inline std::int32_t ray_count(double rows_in_reach) {  // of half a quarter
 }
 
 // Floats that one observer needs: horizons or slopes of its columns, its sight lines, and those that are dark.
-inline std::int64_t scratch_floats(bool accurate, std::int32_t eye_cols, std::int32_t lines_in_half, bool voids) {
+inline std::int64_t scratch_floats(bool accurate, std::int32_t eye_cols, std::int32_t lines_in_half) {
     const std::int64_t row = eye_cols + 2 * guard, lines = 2 * std::int64_t{lines_in_half} + 2 * guard;
-    const std::int64_t all = (accurate ? 3 * row + lines : row) + (voids ? lines : 0);
-    return (all + 15) / 16 * 16 + 16;
+    return ((accurate ? 3 * row + lines : row) + lines + 15) / 16 * 16 + 16;
 }
 
-void fast_baseline(const Pass& pass);
-void accurate_baseline(const Pass& pass);
-void fast_avx2(const Pass& pass);
-void accurate_avx2(const Pass& pass);
-void fast_avx512(const Pass& pass);
-void accurate_avx512(const Pass& pass);
+// What is compiled for an instruction level.
+struct Kernels {
+    void (*begin)(const Pass& pass, bool accurate);  // before the first rows of a pass
+    void (*fast)(const Pass& pass);
+    void (*accurate)(const Pass& pass);
+    void (*turn)(const float* from, std::int64_t from_stride, std::int64_t rows, std::int64_t cols, float* to,
+                 std::int64_t to_stride);
+    void (*add_counts)(std::uint16_t* to, const std::uint16_t* from, std::int64_t n);
+    void (*keep_roots)(float* to, const float* from, std::int64_t n);
+};
+Kernels kernels_baseline();
+Kernels kernels_avx2();
+Kernels kernels_avx512();
 
 }  // namespace kuntur::sweep

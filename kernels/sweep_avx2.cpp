@@ -1,8 +1,8 @@
+#include "sweep_planes.hpp"
 #include "sweep_rows.hpp"
 
 namespace kuntur::sweep {
 
-void fast_avx2(const Pass& pass) { fast(pass); }
-void accurate_avx2(const Pass& pass) { accurate(pass); }
+Kernels kernels_avx2() { return {begin, fast, accurate, turn_plane, add_counts_to, keep_roots_in}; }
 
 }  // namespace kuntur::sweep

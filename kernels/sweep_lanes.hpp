@@ -39,7 +39,6 @@ inline Mask either(Mask a, Mask b) { return static_cast<Mask>(a | b); }
 inline Mask but_not(Mask a, Mask b) { return static_cast<Mask>(a & ~b); }
 inline bool any(Mask m) { return m != 0; }
 inline Mask is_some(Floats a) { return _mm512_cmp_ps_mask(a.r, _mm512_setzero_ps(), _CMP_GT_OQ); }
-inline float first_of(Floats a) { return _mm512_cvtss_f32(a.r); }
 inline void keep_smaller(float* p, Floats x, Mask m) {
     const __m512 old = _mm512_loadu_ps(p);
     _mm512_storeu_ps(p, _mm512_mask_min_ps(old, m, x.r, old));
@@ -67,14 +66,55 @@ inline void gather_pair(const float* p, Floats at, Floats& first, Floats& second
     first.r = _mm512_castsi512_ps(_mm512_permutex2var_epi32(low, even, high));
     second.r = _mm512_castsi512_ps(_mm512_permutex2var_epi32(low, odd, high));
 }
-// The same where at lies in [0, width): two loads and two permutations within registers.
-inline void near_pair(const float* p, Floats at, Floats& first, Floats& second) {
-    const __m512i index = _mm512_cvttps_epi32(at.r);
-    first.r = _mm512_permutexvar_ps(index, _mm512_loadu_ps(p));
-    second.r = _mm512_permutexvar_ps(index, _mm512_loadu_ps(p + 1));
+struct Wholes {
+    __m512i r;
+};
+inline Wholes floor_of(Floats a) {
+    return {_mm512_cvt_roundps_epi32(a.r, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
+}
+inline Floats as_floats(Wholes a) { return {_mm512_cvtepi32_ps(a.r)}; }
+// p[at] and p[at + 1] where every at lies in [base, base + width - 2]: two loads, and permutations within registers that
+// look at the last five bits of `at` only.
+inline void near_pair(const float* p, std::int32_t base, Wholes at, Floats& first, Floats& second) {
+    const std::int32_t start = base & ~15, odd = start & 16;
+    const __m512 even_block = _mm512_loadu_ps(p + start + odd), odd_block = _mm512_loadu_ps(p + start + 16 - odd);
+    first.r = _mm512_permutex2var_ps(even_block, at.r, odd_block);
+    second.r = _mm512_permutex2var_ps(even_block, _mm512_add_epi32(at.r, _mm512_set1_epi32(1)), odd_block);
 }
 inline Floats gather(const float* p, Floats at, Mask m) {
     return {_mm512_mask_i32gather_ps(_mm512_setzero_ps(), m, _mm512_cvttps_epi32(at.r), p, 4)};
+}
+
+// to[c * to_stride + r] = from[r * from_stride + c] for a square of `width` x `width`.
+inline void turn_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+    __m512 a[16], b[16];
+    for (int k = 0; k < 16; ++k) a[k] = _mm512_loadu_ps(from + k * from_stride);
+    for (int k = 0; k < 8; ++k) {
+        b[2 * k] = _mm512_unpacklo_ps(a[2 * k], a[2 * k + 1]);
+        b[2 * k + 1] = _mm512_unpackhi_ps(a[2 * k], a[2 * k + 1]);
+    }
+    for (int k = 0; k < 4; ++k) {
+        const __m512d p = _mm512_castps_pd(b[4 * k]), q = _mm512_castps_pd(b[4 * k + 1]);
+        const __m512d u = _mm512_castps_pd(b[4 * k + 2]), v = _mm512_castps_pd(b[4 * k + 3]);
+        a[4 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(p, u));
+        a[4 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(p, u));
+        a[4 * k + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(q, v));
+        a[4 * k + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(q, v));
+    }
+    for (int k = 0; k < 4; ++k) {
+        b[k] = _mm512_shuffle_f32x4(a[k], a[k + 4], 0x88);
+        b[k + 4] = _mm512_shuffle_f32x4(a[k], a[k + 4], 0xdd);
+        b[k + 8] = _mm512_shuffle_f32x4(a[k + 8], a[k + 12], 0x88);
+        b[k + 12] = _mm512_shuffle_f32x4(a[k + 8], a[k + 12], 0xdd);
+    }
+    for (int k = 0; k < 8; ++k) {
+        _mm512_storeu_ps(to + k * to_stride, _mm512_shuffle_f32x4(b[k], b[k + 8], 0x88));
+        _mm512_storeu_ps(to + (k + 8) * to_stride, _mm512_shuffle_f32x4(b[k], b[k + 8], 0xdd));
+    }
+}
+constexpr int short_width = 32;
+inline void add_shorts(std::uint16_t* to, const std::uint16_t* from) {
+    _mm512_storeu_si512(to, _mm512_adds_epu16(_mm512_loadu_si512(to), _mm512_loadu_si512(from)));
 }
 
 #elif defined(__AVX2__)
@@ -107,7 +147,6 @@ inline Mask either(Mask a, Mask b) { return {_mm256_or_ps(a.r, b.r)}; }
 inline Mask but_not(Mask a, Mask b) { return {_mm256_andnot_ps(b.r, a.r)}; }
 inline bool any(Mask m) { return _mm256_movemask_ps(m.r) != 0; }
 inline Mask is_some(Floats a) { return {_mm256_cmp_ps(a.r, _mm256_setzero_ps(), _CMP_GT_OQ)}; }
-inline float first_of(Floats a) { return _mm256_cvtss_f32(a.r); }
 inline void keep_smaller(float* p, Floats x, Mask m) {
     const __m256 old = _mm256_loadu_ps(p);
     _mm256_storeu_ps(p, _mm256_blendv_ps(old, _mm256_min_ps(x.r, old), m.r));
@@ -136,13 +175,43 @@ inline void gather_pair(const float* p, Floats at, Floats& first, Floats& second
     first.r = _mm256_shuffle_ps(a, b, 0x88);
     second.r = _mm256_shuffle_ps(a, b, 0xdd);
 }
-inline void near_pair(const float* p, Floats at, Floats& first, Floats& second) {
-    const __m256i index = _mm256_cvttps_epi32(at.r);
-    first.r = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), index);
-    second.r = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + 1), index);
+struct Wholes {
+    __m256i r;
+};
+inline Wholes floor_of(Floats a) { return {_mm256_cvttps_epi32(_mm256_floor_ps(a.r))}; }
+inline Floats as_floats(Wholes a) { return {_mm256_cvtepi32_ps(a.r)}; }
+inline void near_pair(const float* p, std::int32_t base, Wholes at, Floats& first, Floats& second) {
+    const __m256i index = _mm256_sub_epi32(at.r, _mm256_set1_epi32(base));
+    first.r = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + base), index);
+    second.r = _mm256_permutevar8x32_ps(_mm256_loadu_ps(p + base + 1), index);
 }
 inline Floats gather(const float* p, Floats at, Mask m) {
     return {_mm256_mask_i32gather_ps(_mm256_setzero_ps(), p, _mm256_cvttps_epi32(at.r), m.r, 4)};
+}
+
+inline void turn_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+    __m256 a[8], b[8];
+    for (int k = 0; k < 8; ++k) a[k] = _mm256_loadu_ps(from + k * from_stride);
+    for (int k = 0; k < 4; ++k) {
+        b[2 * k] = _mm256_unpacklo_ps(a[2 * k], a[2 * k + 1]);
+        b[2 * k + 1] = _mm256_unpackhi_ps(a[2 * k], a[2 * k + 1]);
+    }
+    for (int k = 0; k < 2; ++k) {
+        a[4 * k] = _mm256_shuffle_ps(b[4 * k], b[4 * k + 2], 0x44);
+        a[4 * k + 1] = _mm256_shuffle_ps(b[4 * k], b[4 * k + 2], 0xee);
+        a[4 * k + 2] = _mm256_shuffle_ps(b[4 * k + 1], b[4 * k + 3], 0x44);
+        a[4 * k + 3] = _mm256_shuffle_ps(b[4 * k + 1], b[4 * k + 3], 0xee);
+    }
+    for (int k = 0; k < 4; ++k) {
+        _mm256_storeu_ps(to + k * to_stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x20));
+        _mm256_storeu_ps(to + (k + 4) * to_stride, _mm256_permute2f128_ps(a[k], a[k + 4], 0x31));
+    }
+}
+constexpr int short_width = 16;
+inline void add_shorts(std::uint16_t* to, const std::uint16_t* from) {
+    const __m256i sum = _mm256_adds_epu16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(to)),
+                                          _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), sum);
 }
 
 #else
@@ -251,7 +320,6 @@ inline Mask is_some(const Floats& a) {
     KUNTUR_EACH y.r[l] = a.r[l] > 0.0F ? -1 : 0;
     return y;
 }
-inline float first_of(const Floats& a) { return a.r[0]; }
 inline void keep_smaller(float* p, const Floats& x, const Mask& m) {
     KUNTUR_EACH p[l] = m.r[l] != 0 && x.r[l] < p[l] ? x.r[l] : p[l];
 }
@@ -275,13 +343,42 @@ inline void gather_pair(const float* p, const Floats& at, Floats& first, Floats&
         second.r[l] = p[i + 1];
     }
 }
-inline void near_pair(const float* p, const Floats& at, Floats& first, Floats& second) {
-    gather_pair(p, at, first, second);
+struct Wholes {
+    std::int32_t r[width];
+};
+inline Wholes floor_of(const Floats& a) {
+    Wholes y;
+    KUNTUR_EACH {
+        const std::int32_t i = static_cast<std::int32_t>(a.r[l]);
+        y.r[l] = i - (static_cast<float>(i) > a.r[l] ? 1 : 0);
+    }
+    return y;
+}
+inline Floats as_floats(const Wholes& a) {
+    Floats y;
+    KUNTUR_EACH y.r[l] = static_cast<float>(a.r[l]);
+    return y;
+}
+inline void near_pair(const float* p, std::int32_t, const Wholes& at, Floats& first, Floats& second) {
+    KUNTUR_EACH {
+        first.r[l] = p[at.r[l]];
+        second.r[l] = p[at.r[l] + 1];
+    }
 }
 inline Floats gather(const float* p, const Floats& at, const Mask& m) {
     Floats y;
     KUNTUR_EACH y.r[l] = m.r[l] != 0 ? p[static_cast<std::int32_t>(at.r[l])] : 0.0F;
     return y;
+}
+inline void turn_square(const float* from, std::int64_t from_stride, float* to, std::int64_t to_stride) {
+    for (int c = 0; c < width; ++c) {
+        for (int r = 0; r < width; ++r) to[c * to_stride + r] = from[r * from_stride + c];
+    }
+}
+constexpr int short_width = 1;
+inline void add_shorts(std::uint16_t* to, const std::uint16_t* from) {
+    const int sum = *to + *from;
+    *to = static_cast<std::uint16_t>(sum < 0xffff ? sum : 0xffff);
 }
 #undef KUNTUR_EACH
 

@@ -49,6 +49,18 @@ struct Request {
 
 void run(const Request& request);
 
+std::int64_t whole(double x);
+double longest(const Ground& ground);                      // side, in cells
+double band(const Ground& ground, const Observer& observer);  // half the width of what the two wedges of a pass reach
+Area area_around(const Ground& ground, const Observer& observer, double rows, double cols);
+Area disc_area(const Ground& ground, const Observer& observer);
+Area hull(const Area& a, const Area& b);
+Area common(const Area& a, const Area& b);
+
+using Group = std::vector<std::size_t>;
+constexpr std::size_t most_in_group = 128;
+std::vector<Group> groups_of(const Ground& ground, const std::vector<Observer>& all);
+
 double cosine(double depression_rad);  // exactly 0 straight up and down
 Eye eye_of(const Ground& ground, const Observer& observer, bool turned, const Area& box);
 

@@ -59,9 +59,10 @@ inline Row row_of(const Pass& p, const Eye& e, std::int32_t row, double i) {
 struct Cells {
     Floats j, j2, rise, slope;
 };
-inline Cells cells_at(const Row& r, std::int32_t c) {
+inline Floats columns_from(const Row& r, std::int32_t c) { return count_up(static_cast<float>(c - r.u_whole)); }
+inline Cells cells_at(const Row& r, std::int32_t c, Floats columns) {  // columns: columns_from(r, c)
     Cells x;
-    x.j = count_up(static_cast<float>(c - r.u_whole)) - r.u_part;
+    x.j = columns - r.u_part;
     x.j2 = x.j * x.j;
     x.rise = (load(r.heights + c) - r.fall) - x.j2 * r.drop;
     x.slope = x.rise * r.inverse;
@@ -69,12 +70,13 @@ inline Cells cells_at(const Row& r, std::int32_t c) {
 }
 
 // Compare cells with the horizon before them and add to the sums. in: lanes that are looked at; dark: lanes whose sight
-// line has met a void.
-template <Kind kind>
+// line has met a void. every: all lanes are looked at.
+template <Kind kind, bool every>
 inline void judge(const Pass& p, const Eye& e, const Row& r, std::int32_t c, const Cells& x, Floats horizon, Mask in,
                   Mask dark) {
     if constexpr (kind != all_sums) {
-        const Mask seen = both(in, at_least(x.slope + r.slope, horizon));
+        Mask seen = at_least(x.slope + r.slope, horizon);
+        if constexpr (!every) seen = both(in, seen);
         count_one(r.count + c, seen);
         if constexpr (kind == with_best) {
             const Floats rise = x.rise + r.rise;
@@ -154,11 +156,11 @@ inline Floats place_on(Floats j, float lines_per_column, std::int32_t half) {
 // XDraw (Wang, Robinson & White 2000, as GDAL's "edge" mode has it): the horizon at a cell is the horizon of the row
 // before, between the two cells there that its sight line passes.
 
-template <Kind kind, int side>
-inline Floats fast_block(const Pass& p, const Eye& e, const Row& r, const float* horizon, std::int32_t c, Mask in,
-                         const Dark& dark, float lines_per_column) {
-    const Cells x = cells_at(r, c);
-    const Floats own = load(horizon + c);
+template <Kind kind, int side, bool every>
+inline Floats fast_block(const Pass& p, const Eye& e, const Row& r, const float* horizon, std::int32_t c, Floats columns,
+                         Mask in, const Dark& dark, float lines_per_column) {
+    const Cells x = cells_at(r, c, columns);
+    Floats own = load(horizon + c);
     Floats inner, share;
     if constexpr (side < 0) {
         inner = load(horizon + c + 1);
@@ -170,13 +172,17 @@ inline Floats fast_block(const Pass& p, const Eye& e, const Row& r, const float*
         inner = choose(at_least(x.j, spread(0.0F)), load(horizon + c - 1), load(horizon + c + 1));
         share = magnitude(x.j) * r.inverse;
     }
-    share = smaller(share, spread(1.0F));
+    if constexpr (!every || kind == all_sums) {
+        // Beside the wedge go along its edge; the bound is one that rounding never takes a cell of the wedge to.
+        share = smaller(share, spread(1.0000002F));
+        own = choose(at_least(spread(0.1F * far_below), own), inner, own);  // nothing met there yet
+    }
     const Floats before = own * (spread(1.0F) - share) + inner * share;
     Mask stopped = lanes(0, 0);
     if constexpr (kind == all_sums) {
         if (dark.any) stopped = behind_void(dark, place_on(x.j, lines_per_column, dark.half));
     }
-    judge<kind>(p, e, r, c, x, before, in, stopped);
+    judge<kind, every>(p, e, r, c, x, before, in, stopped);
     return larger(x.slope, before);
 }
 
@@ -194,6 +200,12 @@ inline void darken(const Pass& p, const Eye& e, std::int32_t row, double i, cons
         dark.any = dark.any || from <= to;
     }
 }
+
+template <int value_>
+struct Side {
+    static constexpr int value = value_;
+};
+inline Mask every_lane() { return lanes(0, width); }
 
 template <Kind kind>
 inline void fast_row(const Pass& p, const Eye& e, std::int32_t row, double i, float* horizon, Dark& dark) {
@@ -214,19 +226,37 @@ inline void fast_row(const Pass& p, const Eye& e, std::int32_t row, double i, fl
             store(horizon + c, value);
         }
     };
+    const auto part = [&](std::int32_t c, auto side) {
+        return fast_block<kind, decltype(side)::value, false>(p, e, r, horizon, c, columns_from(r, c), looked_at(s, c), dark,
+                                                              lines_per_column);
+    };
+    const auto inner = [&](std::int32_t c, Floats columns, auto side) {
+        store(horizon + c, fast_block<kind, decltype(side)::value, true>(p, e, r, horizon, c, columns, every_lane(), dark,
+                                                                         lines_per_column));
+    };
+    const Floats block_width = spread(static_cast<float>(width));
+    constexpr Side<-1> left{};
+    constexpr Side<0> straight{};
+    constexpr Side<1> right{};
     Floats at_middle{};
     const bool through_middle = first <= middle && middle <= last;
-    if (through_middle) {
-        at_middle = fast_block<kind, 0>(p, e, r, horizon, middle, looked_at(s, middle), dark, lines_per_column);
-    }
+    if (through_middle) at_middle = part(middle, straight);
+    // Blocks of which every lane is looked at, [inner_first, inner_last).
+    const bool whole_span = s.skip_lo > s.skip_hi;
+    const std::int32_t inner_first = whole_span ? block_of(s.lo + width - 1) : last + width;
+    const std::int32_t inner_last = whole_span ? block_of(s.hi + 1) : first;
     const std::int32_t left_end = last < middle ? last + width : middle;
-    for (std::int32_t c = first; c < left_end; c += width) {
-        edge(c, fast_block<kind, -1>(p, e, r, horizon, c, looked_at(s, c), dark, lines_per_column));
-    }
+    std::int32_t c = first;
+    for (; c < left_end && c < inner_first; c += width) edge(c, part(c, left));
+    Floats columns = columns_from(r, c);
+    for (; c < left_end && c < inner_last; c += width, columns = columns + block_width) inner(c, columns, left);
+    for (; c < left_end; c += width) edge(c, part(c, left));
     const std::int32_t right_end = first > middle ? first : middle + width;
-    for (std::int32_t c = last; c >= right_end; c -= width) {
-        edge(c, fast_block<kind, 1>(p, e, r, horizon, c, looked_at(s, c), dark, lines_per_column));
-    }
+    c = last;
+    for (; c >= right_end && c >= inner_last; c -= width) edge(c, part(c, right));
+    columns = columns_from(r, c);
+    for (; c >= right_end && c >= inner_first; c -= width, columns = columns - block_width) inner(c, columns, right);
+    for (; c >= right_end; c -= width) edge(c, part(c, right));
     if (through_middle) edge(middle, at_middle);
     if (s.cut) {  // nobody follows the lines beside the sector: take the horizon as level there
         for (int k = 1; k <= 16; ++k) {
@@ -239,27 +269,44 @@ inline void fast_row(const Pass& p, const Eye& e, std::int32_t row, double i, fl
     }
 }
 
+// Where an observer keeps what it carries from row to row.
+inline Dark dark_of(const Pass& p, int k, bool accurate) {
+    const Eye& e = p.eyes[k];
+    const std::int64_t row = p.eye_cols + 2 * guard, lines = 2 * std::int64_t{e.lines} + 2 * guard;
+    return {p.scratch + k * p.scratch_per_eye + (accurate ? 3 * row + lines : row), e.lines, p.dark[k]};
+}
+
+inline void begin(const Pass& p, bool accurate) {
+    for (int k = 0; k < p.eye_count; ++k) {
+        p.dark[k] = false;
+        float* at = p.scratch + k * p.scratch_per_eye;
+        float* line = dark_of(p, k, accurate).line;
+        for (; at < line; ++at) *at = far_below;
+        for (std::int32_t m = 0; m < 2 * p.eyes[k].lines + guard; ++m) line[m] = 0.0F;
+    }
+}
+
+// Every row of the pass, from the observers away, and on it every observer: look(k, row, rows away).
+template <class Look>
+inline void each_row(const Pass& p, Look&& look) {
+    const std::int32_t step = p.toward == 0 ? -1 : 1;
+    const std::int32_t first = p.toward == 0 ? p.last_row : p.first_row, last = p.toward == 0 ? p.first_row : p.last_row;
+    for (std::int32_t row = first; row * step <= last * step; row += step) {
+        for (int k = 0; k < p.eye_count; ++k) {
+            const double i = (static_cast<double>(row) - p.eyes[k].v) * step;
+            if (i > 0.0) look(k, row, i);
+        }
+    }
+}
+
 template <Kind kind>
 void fast_pass(const Pass& p) {
-    for (std::int64_t k = 0; k < p.eye_count * p.scratch_per_eye; ++k) p.scratch[k] = far_below;
-    Dark dark[most_eyes];
-    const std::int64_t line_offset = p.eye_cols + 2 * guard;
-    for (int k = 0; k < p.eye_count; ++k) {
+    each_row(p, [&](int k, std::int32_t row, double i) {
         const Eye& e = p.eyes[k];
-        dark[k] = {p.scratch + k * p.scratch_per_eye + line_offset, e.lines, false};
-        if (kind == all_sums && p.box.void_start != nullptr) {
-            for (std::int32_t m = 0; m < 2 * dark[k].half + 2; ++m) dark[k].line[m] = 0.0F;
-        }
-    }
-    const std::int32_t step = p.toward == 0 ? -1 : 1;
-    const std::int32_t begin = p.toward == 0 ? p.last_row : p.first_row, end = p.toward == 0 ? p.first_row : p.last_row;
-    for (std::int32_t row = begin; row * step <= end * step; row += step) {
-        for (int k = 0; k < p.eye_count; ++k) {
-            const Eye& e = p.eyes[k];
-            const double i = (static_cast<double>(row) - e.v) * step;
-            if (i > 0.0) fast_row<kind>(p, e, row, i, p.scratch + k * p.scratch_per_eye + guard - e.first_col, dark[k]);
-        }
-    }
+        Dark dark = dark_of(p, k, false);
+        fast_row<kind>(p, e, row, i, p.scratch + k * p.scratch_per_eye + guard - e.first_col, dark);
+        if constexpr (kind == all_sums) p.dark[k] = dark.any;
+    });
 }
 
 inline Kind kind_of(const Pass& p) {
@@ -305,12 +352,22 @@ inline void raise_lines(const Pass& p, const Eye& e, std::int32_t row, double i,
     if (last > 2 * lines_of.half + 1) last = 2 * lines_of.half + 1;
     const Row r = row_of(p, e, row, i);
     const Floats columns = spread(static_cast<float>(i / half));
-    for (std::int32_t m = first / width * width; m <= last; m += width) {
-        const Floats j = count_up(static_cast<float>(m - lines_of.half)) * columns;
-        const Floats place = j + r.u_part, at = whole(place), part = place - at;
-        const std::int32_t base = static_cast<std::int32_t>(first_of(at));
+    // The first cell of every block, a little too far left, in 2^-32 of a cell.
+    constexpr double unit = 4294967296.0;
+    first = first / width * width;
+    std::int64_t start = static_cast<std::int64_t>(
+        (static_cast<double>(first - lines_of.half) * (i / half) + (e.u - static_cast<double>(r.u_whole)) - 0.0625) * unit);
+    const std::int64_t start_step = static_cast<std::int64_t>(static_cast<double>(width) * (i / half) * unit);
+    Floats number = count_up(static_cast<float>(first - lines_of.half));
+    const Floats block_width = spread(static_cast<float>(width));
+    const float* row_heights = r.heights + r.u_whole;
+    for (std::int32_t m = first; m <= last; m += width, number = number + block_width, start += start_step) {
+        const Floats j = number * columns;
+        const Floats place = j + r.u_part;
+        const Wholes at = floor_of(place);
+        const Floats part = place - as_floats(at);
         Floats one, two;
-        near_pair(r.heights + r.u_whole + base, at - spread(static_cast<float>(base)), one, two);
+        near_pair(row_heights, static_cast<std::int32_t>(start >> 32), at, one, two);
         Floats height = one + (two - one) * part;
         if constexpr (kind == all_sums) {
             if (p.box.void_start != nullptr) {
@@ -327,57 +384,123 @@ inline void raise_lines(const Pass& p, const Eye& e, std::int32_t row, double i,
     }
 }
 
+// On which share of |j| / i the cells of a block lie: below a half, above it, or both.
+enum Place { steep, flat, mixed };
+
 // Slope of row i - 1 (back = 1) or i - 2 on the sight lines of the cells at c; share: |j| / i.
-template <int side, int back>
+template <Kind kind, int side, int back, Place place>
 inline Floats slope_before(const float* slopes, std::int32_t c, const Cells& x, Floats share) {
-    Floats own = load(slopes + c), inner, inmost;
-    const Mask right = at_least(x.j, spread(0.0F));
-    if constexpr (side < 0) inner = load(slopes + c + 1);
-    if constexpr (side > 0) inner = load(slopes + c - 1);
-    if constexpr (side == 0) inner = choose(right, load(slopes + c - 1), load(slopes + c + 1));
+    const auto shifted = [&](int columns) {
+        if constexpr (side < 0) return load(slopes + c + columns);
+        if constexpr (side > 0) return load(slopes + c - columns);
+        return choose(at_least(x.j, spread(0.0F)), load(slopes + c - columns), load(slopes + c + columns));
+    };
+    Floats own{}, inner = shifted(1);
+    if constexpr (back == 1 || place != flat) own = load(slopes + c);
     if constexpr (back == 2) {
-        if constexpr (side < 0) inmost = load(slopes + c + 2);
-        if constexpr (side > 0) inmost = load(slopes + c - 2);
-        if constexpr (side == 0) inmost = choose(right, load(slopes + c - 2), load(slopes + c + 2));
         share = share + share;
-        const Mask beyond = at_least(share, spread(1.0F));
-        share = choose(beyond, share - spread(1.0F), share);
-        own = choose(beyond, inner, own);
-        inner = choose(beyond, inmost, inner);
+        if constexpr (place == flat) {
+            own = inner;
+            inner = shifted(2);
+            share = share - spread(1.0F);
+        } else if constexpr (place == mixed) {
+            const Mask beyond = at_least(share, spread(1.0F));
+            share = choose(beyond, share - spread(1.0F), share);
+            own = choose(beyond, inner, own);
+            inner = choose(beyond, shifted(2), inner);
+        }
     }
-    return choose(is_some(share), own + (inner - own) * share, own);
+    const Floats between = own + (inner - own) * share;
+    if constexpr (kind == all_sums) return choose(is_some(share), between, own);  // a void with no share is not asked
+    return between;
 }
 
-template <Kind kind, int side>
-inline void accurate_block(const Pass& p, const Eye& e, const Row& r, std::int32_t row, double i, const Lines& lines_of,
-                           const Dark& dark, float lines_per_column, std::int32_t c, const Span& s) {
-    const Cells x = cells_at(r, c);
-    store(lines_of.slopes[row % 3] + c, x.slope);
-    const Floats place = place_on(x.j, lines_per_column, lines_of.half);
-    const Floats at = smaller(larger(whole(place), spread(0.0F)), spread(static_cast<float>(2 * lines_of.half)));
-    const Floats part = place - at;
+// What the blocks of one row have in common.
+struct Sight {
+    const Lines* lines_of;
+    const Dark* dark;
+    float* now;            // slopes of this row, of the one before, and of the one before that
+    const float* before;
+    const float* earlier;
+    Floats lines_per_column, middle_line;
+};
+
+template <Kind kind, int side, bool every, Place place, int rows_before>
+inline void accurate_block(const Pass& p, const Eye& e, const Row& r, const Sight& g, std::int32_t c, Floats columns, Mask in) {
+    const Cells x = cells_at(r, c, columns);
+    store(g.now + c, x.slope);
+    const Floats line = x.j * g.lines_per_column + g.middle_line;
+    Floats at = whole(line);
+    if constexpr (!every) at = smaller(larger(at, spread(0.0F)), g.middle_line + g.middle_line);
+    const Floats part = line - at;
     Floats one, two;
-    gather_pair(lines_of.horizon, at, one, two);
-    Floats before = one + (two - one) * part;
+    gather_pair(g.lines_of->horizon, at, one, two);
+    Floats horizon = one + (two - one) * part;
     Mask stopped = lanes(0, 0);
     if constexpr (kind == all_sums) {
-        if (dark.any) {
-            gather_pair(dark.line, at, one, two);
+        if (g.dark->any) {
+            gather_pair(g.dark->line, at, one, two);
             stopped = is_some(one * (spread(1.0F) - part) + two * part);
         }
     }
     const Floats share = magnitude(x.j) * r.inverse;
-    if (i > 1.0) {
-        const Floats slope = slope_before<side, 1>(lines_of.slopes[(row + (p.toward == 0 ? 1 : 2)) % 3], c, x, share);
+    if constexpr (rows_before > 0) {
+        const Floats slope = slope_before<kind, side, 1, place>(g.before, c, x, share);
         if constexpr (kind == all_sums) stopped = either(stopped, is_nan(slope));
-        before = larger(slope, before);
+        horizon = larger(slope, horizon);
     }
-    if (i > 2.0) {
-        const Floats slope = slope_before<side, 2>(lines_of.slopes[(row + (p.toward == 0 ? 2 : 1)) % 3], c, x, share);
+    if constexpr (rows_before > 1) {
+        const Floats slope = slope_before<kind, side, 2, place>(g.earlier, c, x, share);
         if constexpr (kind == all_sums) stopped = either(stopped, is_nan(slope));
-        before = larger(slope, before);
+        horizon = larger(slope, horizon);
     }
-    judge<kind>(p, e, r, c, x, before, looked_at(s, c), stopped);
+    judge<kind, every>(p, e, r, c, x, horizon, in, stopped);
+}
+
+template <Kind kind, int rows_before>
+inline void accurate_blocks(const Pass& p, const Eye& e, const Row& r, const Sight& g, double i, const Span& s) {
+    const std::int32_t first = block_of(s.lo - 3), last = block_of(s.hi + 3), middle = block_of(r.u_whole);
+    const bool whole_span = s.skip_lo > s.skip_hi;
+    const std::int32_t inner_first = whole_span ? block_of(s.lo + width - 1) : last + width;
+    const std::int32_t inner_last = whole_span ? block_of(s.hi + 1) : first;
+    // Blocks [steep_first, steep_last) have every |j| below i / 2; those before and after by more than a block above it.
+    const std::int32_t steep_first = block_of(up(e.u - 0.5 * i) + width), steep_last = block_of(down(e.u + 0.5 * i));
+    const auto part = [&](std::int32_t c, auto side) {
+        accurate_block<kind, decltype(side)::value, false, mixed, rows_before>(p, e, r, g, c, columns_from(r, c), looked_at(s, c));
+    };
+    constexpr Side<-1> left{};
+    constexpr Side<0> straight{};
+    constexpr Side<1> right{};
+    const auto inner = [&](std::int32_t c, std::int32_t end, auto side, auto place) {
+        const Floats block_width = spread(static_cast<float>(width));
+        for (Floats columns = columns_from(r, c); c < end; c += width, columns = columns + block_width) {
+            accurate_block<kind, decltype(side)::value, true, static_cast<Place>(decltype(place)::value), rows_before>(
+                p, e, r, g, c, columns, every_lane());
+        }
+        return c;
+    };
+    const auto least = [](std::int32_t a, std::int32_t b) { return a < b ? a : b; };
+    const auto most = [](std::int32_t a, std::int32_t b) { return a > b ? a : b; };
+    constexpr Side<steep> is_steep{};
+    constexpr Side<flat> is_flat{};
+    constexpr Side<mixed> is_mixed{};
+    std::int32_t c = first;
+    const std::int32_t left_end = least(last + width, most(middle, first)), left_inner = least(left_end, inner_last);
+    for (; c < left_end && c < inner_first; c += width) part(c, left);
+    c = inner(c, least(left_inner, steep_first - 2 * width), left, is_flat);
+    c = inner(c, least(left_inner, steep_first), left, is_mixed);
+    c = inner(c, left_inner, left, is_steep);
+    for (; c < left_end; c += width) part(c, left);
+    if (c == middle && c <= last) {
+        part(c, straight);
+        c += width;
+    }
+    const std::int32_t right_inner = least(last + width, inner_last);
+    for (; c <= last && c < inner_first; c += width) part(c, right);
+    c = inner(c, least(right_inner, steep_last), right, is_steep);
+    c = inner(c, least(right_inner, steep_last + 2 * width), right, is_mixed);
+    c = inner(c, right_inner, right, is_flat);
+    for (; c <= last; c += width) part(c, right);
 }
 
 template <Kind kind>
@@ -389,48 +512,32 @@ inline void accurate_row(const Pass& p, const Eye& e, std::int32_t row, double i
         raise_lines<kind>(p, e, row - step * (near_rows + 1), i - (near_rows + 1), lines_of, dark);
     }
     const Row r = row_of(p, e, row, i);
-    const float lines_per_column = static_cast<float>(static_cast<double>(lines_of.half) / i);
-    const std::int32_t first = block_of(s.lo - 3), last = block_of(s.hi + 3), middle = block_of(r.u_whole);
-    std::int32_t c = first;
-    for (; c <= last && c < middle; c += width) {
-        accurate_block<kind, -1>(p, e, r, row, i, lines_of, dark, lines_per_column, c, s);
-    }
-    if (c <= last && c == middle) {
-        accurate_block<kind, 0>(p, e, r, row, i, lines_of, dark, lines_per_column, c, s);
-        c += width;
-    }
-    for (; c <= last; c += width) {
-        accurate_block<kind, 1>(p, e, r, row, i, lines_of, dark, lines_per_column, c, s);
+    const std::int32_t back = p.toward == 0 ? 1 : 2;
+    const double lines_per_column = static_cast<double>(lines_of.half) / i;
+    float rounded = static_cast<float>(lines_per_column);
+    if (static_cast<double>(rounded) > lines_per_column) rounded *= 1.0F - 6e-8F;  // never beyond the outermost line
+    const Sight g{&lines_of, &dark, lines_of.slopes[row % 3], lines_of.slopes[(row + back) % 3],
+                  lines_of.slopes[(row + 2 * back) % 3], spread(rounded), spread(static_cast<float>(lines_of.half))};
+    if (i > 2.0) {
+        accurate_blocks<kind, 2>(p, e, r, g, i, s);
+    } else if (i > 1.0) {
+        accurate_blocks<kind, 1>(p, e, r, g, i, s);
+    } else {
+        accurate_blocks<kind, 0>(p, e, r, g, i, s);
     }
 }
 
 template <Kind kind>
 void accurate_pass(const Pass& p) {
-    for (std::int64_t k = 0; k < p.eye_count * p.scratch_per_eye; ++k) p.scratch[k] = far_below;
-    Dark dark[most_eyes];
-    Lines lines_of[most_eyes];
-    const std::int64_t slope_row = p.eye_cols + 2 * guard;
-    for (int k = 0; k < p.eye_count; ++k) {
+    each_row(p, [&](int k, std::int32_t row, double i) {
         const Eye& e = p.eyes[k];
         float* at = p.scratch + k * p.scratch_per_eye;
-        const std::int32_t half = e.lines;
-        for (int n = 0; n < 3; ++n) lines_of[k].slopes[n] = at + n * slope_row + guard - e.first_col;
-        lines_of[k].horizon = at + 3 * slope_row;
-        lines_of[k].half = half;
-        dark[k] = {lines_of[k].horizon + 2 * half + 2 * guard, half, false};
-        if (kind == all_sums && p.box.void_start != nullptr) {
-            for (std::int32_t m = 0; m < 2 * half + guard; ++m) dark[k].line[m] = 0.0F;
-        }
-    }
-    const std::int32_t step = p.toward == 0 ? -1 : 1;
-    const std::int32_t begin = p.toward == 0 ? p.last_row : p.first_row, end = p.toward == 0 ? p.first_row : p.last_row;
-    for (std::int32_t row = begin; row * step <= end * step; row += step) {
-        for (int k = 0; k < p.eye_count; ++k) {
-            const Eye& e = p.eyes[k];
-            const double i = (static_cast<double>(row) - e.v) * step;
-            if (i > 0.0) accurate_row<kind>(p, e, row, i, lines_of[k], dark[k]);
-        }
-    }
+        const std::int64_t slope_row = p.eye_cols + 2 * guard, first = guard - e.first_col;
+        const Lines lines_of{at + 3 * slope_row, {at + first, at + slope_row + first, at + 2 * slope_row + first}, e.lines};
+        Dark dark = dark_of(p, k, true);
+        accurate_row<kind>(p, e, row, i, lines_of, dark);
+        if constexpr (kind == all_sums) p.dark[k] = dark.any;
+    });
 }
 
 inline void accurate(const Pass& p) {
