@@ -1,5 +1,5 @@
-"""The sweep on real-sized ground: how near its modes come to exact sight, the same bits on every instruction level, cells
-that are not square, and what it says of input it cannot use."""
+"""The sweep on real-sized ground: how near its modes come to exact sight, the same bits on every instruction level,
+cells that are not square, and what it says of input it cannot use."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import places
@@ -22,7 +23,7 @@ RATE = RangeTable(values=np.linspace(0.02, 0.0, 100, dtype=np.float32), step_m=4
 
 
 def rough(rows: int, cols: int, seed: int = 5) -> np.ndarray:
-    """Spectral ground (power k^-3.25, folded to ridges), as steep as the benchmark's Andes: half of it above 30 degrees."""
+    """Spectral ground (power k^-3.25, folded to ridges), as steep as the benchmark's Andes."""
     rng = np.random.default_rng(seed)
     n = 512
     k = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None]) * n
@@ -62,7 +63,10 @@ def test_cells_that_are_not_square() -> None:
     heights = rough(60, 70)[::1, ::1]
     eye = standing(heights, 3)[1]
     spacing = np.array([92.0, 77.0])
-    got = {m: sweep(heights, eye, spacing, max_range_m=4000.0, mode=m, want=("count", "best_slant_m")) for m in ("fast", "accurate", "exact")}
+    got = {
+        m: sweep(heights, eye, spacing, max_range_m=4000.0, mode=m, want=("count", "best_slant_m"))
+        for m in ("fast", "accurate", "exact")
+    }
     rows, cols = np.indices(heights.shape)
     x_m, y_m = (cols - eye[0]) * spacing[0], (rows - eye[1]) * spacing[1]
     across = np.hypot(x_m, y_m)
@@ -112,7 +116,7 @@ print(digest())
 
 
 def digest() -> str:
-    """Of everything both row-by-row modes tell, with voids, cover, sectors, depressions and cells that are not square."""
+    """Of all that both row-by-row modes tell: voids, cover, sectors, depressions, cells that are not square."""
     heights = rough(150, 170)
     torn = heights.copy()
     torn[40:44, 90:99] = np.nan
@@ -121,7 +125,10 @@ def digest() -> str:
         eyes = standing(heights, 12)
         eyes = eyes[~np.isnan([ground[int(v) : int(v) + 2, int(u) : int(u) + 2].sum() for u, v, _ in eyes])]
         for mode in ("fast", "accurate"):
-            for sector, targets in ((None, None), (Sector(azimuth_rad=1.0, width_rad=2.0, least_depression_rad=0.05), ground + 2)):
+            for sector, targets in (
+                (None, None),
+                (Sector(azimuth_rad=1.0, width_rad=2.0, least_depression_rad=0.05), ground + 2),
+            ):
                 for want in (("count",), ("count", "best_slant_m"), ALL):
                     seen = sweep(ground, eyes, (30.0, 24.0), max_range_m=2500.0, mode=mode, sectors=sector, want=want,
                                  rate=RATE, target_alt_m=targets, target_height_m=2.0, threads=1)  # fmt: skip
@@ -131,7 +138,7 @@ def digest() -> str:
 
 
 def test_every_instruction_level_gives_the_same_bits() -> None:
-    paths = [os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))]
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     told = {
         level: subprocess.run(
             [sys.executable, "-c", BITS.format(paths=paths)],
@@ -150,8 +157,9 @@ def test_counts_saturate_and_exposure_is_their_sum() -> None:
     heights = np.zeros((5, 5), np.float32)
     n = 65_540
     eyes = np.tile([2.0, 2.0, 30.0], (n, 1))
-    seen = sweep(heights, eyes, (10.0, 10.0), max_range_m=15.0, mode="fast", want=("count", "exposure"),
-                 rate=RangeTable(values=np.array([0.0, 0.0, 0.0, 1.0], np.float32), step_m=10.0), weights_s=0.5)  # fmt: skip
+    rate = RangeTable(values=np.array([0.0, 0.0, 0.0, 1.0], np.float32), step_m=10.0)
+    keywords = {"max_range_m": 15.0, "want": ("count", "exposure"), "rate": rate, "weights_s": 0.5}
+    seen = sweep(heights, eyes, (10.0, 10.0), mode="fast", **keywords)
     assert seen.count[2, 2] == seen.count[1, 2] == 65_535
     assert seen.count[0, 2] == 0  # 20 m away
     assert seen.exposure[1, 2] == n * 0.5  # at 31.6 m
@@ -177,6 +185,23 @@ def test_input_that_cannot_be_used_is_named(mode: viewshed.Mode) -> None:
             sweep(heights, good, (30.0, 30.0), mode=mode, **keywords)
     with pytest.raises(TerrainError, match="window"):
         sweep(heights, good, (30.0, 30.0), max_range_m=500.0, mode=mode, window=(0, 0, 41, 40))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("mode", ["fast", "accurate", "exact"])
+def test_nothing_is_said_beyond_the_range(mode: viewshed.Mode, threads: int) -> None:
+    """Again and again, on fresh ground: what earlier work left in memory must not show."""
+    for seed in range(4):
+        heights = rough(200, 230, seed=seed)
+        eye = standing(heights, 4, seed=seed)[3]
+        seen = sweep(heights, eye, (30.0, 30.0), max_range_m=2000.0, mode=mode, want=ALL, rate=RATE, threads=threads)
+        rows, cols = np.indices(heights.shape)
+        outside = np.hypot(rows - eye[1], cols - eye[0]) * 30.0 > 2000.0
+        assert seen.count.max() == 1
+        for name, nothing in (("count", 0), ("unknown", 0), ("exposure", 0.0), ("best_slant_m", np.inf)):
+            assert (getattr(seen, name)[outside] == nothing).all(), name
+        assert np.array_equal(np.isinf(seen.least_height_m), outside)
+        assert np.array_equal(np.isfinite(seen.best_slant_m), seen.count == 1)
 
 
 def test_an_observer_at_the_rim_and_a_range_beyond_the_terrain() -> None:

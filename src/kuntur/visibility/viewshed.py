@@ -7,9 +7,9 @@ Three modes, one question ("does this sight line clear the terrain?"), told in d
   compared exactly;
 - `exact`: R3, one sight line a cell, as `rays.line_of_sight`.
 
-The earth's curvature and refraction lower the ground at distance d by (1 - k) d^2 / (2 R). A cell is seen where the point
-`target_height_m` above its centre is; touching the horizon is seeing. A void hides nothing for certain and shows nothing
-for certain: its cell and all that lies behind it are unknown, unless known ground hides them anyway.
+The earth's curvature and refraction lower the ground at distance d by (1 - k) d^2 / (2 R). A cell is seen where the
+point `target_height_m` above its centre is; touching the horizon is seeing. A void hides nothing for certain and shows
+nothing for certain: its cell and all that lies behind it are unknown, unless known ground hides them anyway.
 """
 
 from __future__ import annotations
