@@ -305,7 +305,7 @@ def _probabilities(
     search = detection.search_for(camera, (target,), agl_m, weather)
     step_m = 10.0
     ranges_m = (np.arange(math.ceil(math.hypot(reach_m, 10_000.0) / step_m)) + 1.0) * step_m  # far end: never too much
-    rate = detection.glimpse_prob(camera, target, ranges_m, weather) / search.revolution_s
+    rate = detection.glimpse_prob(camera, target, ranges_m, weather) / search.independent_s
     apart_s = np.diff(stations.chainage_m) / speed_mps
     flown = viewshed.accumulate(
         ground.terrain, ground.observers_m, max_range_m=reach_m, target_height_m=target_height_m, mode=mode,
