@@ -20,7 +20,7 @@ PAGE_SOURCES := $(shell [ ! -d web ] || find web -type f -not -path 'web/node_mo
 
 GEOID_SHA256 := c02a6eb70a7a78efebe5adf3ade626eb75390e170bb8b3f36136a2c28f5326a0
 
-.PHONY: setup core geoid page demo test test-all check lock bench-visibility wheel clean
+.PHONY: setup core geoid page demo test test-all check lock bench-visibility bench-wide wheel clean
 
 setup: core geoid page
 
@@ -117,6 +117,10 @@ $(PEERS)/.installed: benchmarks/peers.lock $(STAMPS)/python
 
 bench-visibility: setup $(PEERS)/.installed
 	@$(BIN)/python benchmarks/visibility.py
+
+# 36 one-degree tiles through the command line, by one process and by Dask workers: a quarter of an hour, 6 GB of disk
+bench-wide: setup
+	@$(BIN)/python benchmarks/wide.py
 
 wheel: setup
 	@$(PIP) wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import gdal
 import numpy as np
+import radio
 import terrain
 from figures import Figure, best_cpu_s, best_wall_s, write
 from msgspec import Struct
@@ -407,6 +408,9 @@ def main() -> int:
         more, missing = other_peers(places[0], ("GRASS r.viewshed", "whitebox-workflows", "xarray-spatial"))
         figures += more
         notes += [f"- Missing peer: {words}." for words in missing]
+        linked, missing = radio.figures()
+        figures += linked
+        notes += missing
     write("visibility", "Visibility beside its peers", figures, notes)
     return 0
 
