@@ -43,9 +43,9 @@ def tambo_quemado(cache_folder: Path) -> Area:
 def fly_night(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Run the whole chain on an area, with little time to plan and fast simulated aircraft; returns its folder."""
 
-    def fly(name: str, terrain: Sequence[Path] = ()) -> Path:
+    def fly(name: str, terrain: Sequence[Path] = (), *, seconds: float = 10.0) -> Path:
         folder = tmp_path_factory.mktemp("night") / "out"
-        night.headless(name, terrain, folder, speed=300.0, seconds=10.0, progress=lambda *_: None)
+        night.headless(name, terrain, folder, speed=300.0, seconds=seconds, progress=lambda *_: None)
         return folder
 
     return fly

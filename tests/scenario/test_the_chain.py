@@ -100,6 +100,9 @@ def test_one_changed_byte_is_found(flown_night: Path, tmp_path: Path) -> None:
 def test_real_survey_terrain(
     area: str, terrain: str, shared_data: Path, repository: Path, fly_night: Callable[..., Path]
 ) -> None:
-    folder = fly_night(str(repository / "examples" / area / "area.toml"), [shared_data / "terrain" / terrain])
+    # The time that these areas ask for themselves: on certain sight alone, two rounds leave a way unseen.
+    folder = fly_night(
+        str(repository / "examples" / area / "area.toml"), [shared_data / "terrain" / terrain], seconds=45.0
+    )
     check_the_chain(folder)
     assert "SKETCHED TERRAIN" not in (folder / "report.html").read_text().upper()
