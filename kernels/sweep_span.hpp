@@ -14,6 +14,7 @@ inline std::int32_t down(double x) {  // floor of what lies within a grid
 inline std::int32_t up(double x) { return -down(-x); }
 
 // Columns of one row that an observer looks at: [lo, hi], without [skip_lo, skip_hi] between the parts of its sector.
+// A sector may pass between two columns (hi = lo - 1): nothing is looked at, but the rows behind lean on what is there.
 struct Span {
     std::int32_t lo, hi, skip_lo, skip_hi;
     bool cut;  // by the sector: there are sight lines beside it that nobody follows
@@ -60,7 +61,7 @@ inline bool span(const Pass& p, const Eye& e, double i, Span& s) {
     }
     if (s.lo < 0) s.lo = 0;
     if (s.hi > p.box.cols - 1) s.hi = p.box.cols - 1;
-    return s.lo <= s.hi;
+    return s.lo <= s.hi || (s.cut && s.lo == s.hi + 1);
 }
 
 }  // namespace
