@@ -53,8 +53,7 @@ inline Mask lanes(int from, int to) {
 }
 inline void count_one(std::uint16_t* p, Mask m) {
     const __m256i old = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i one = _mm256_maskz_set1_epi16(m, 1);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_adds_epu16(old, one));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_mask_adds_epu16(old, m, old, _mm256_set1_epi16(1)));
 }
 // p[at] and p[at + 1] of every lane; at: whole numbers held as floats, p + at inside its array.
 inline void gather_pair(const float* p, Floats at, Floats& first, Floats& second) {

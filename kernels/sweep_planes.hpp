@@ -35,7 +35,10 @@ inline void add_counts_to(std::uint16_t* to, const std::uint16_t* from, std::int
 // The lesser of what is there and the root of what comes.
 inline void keep_roots_in(float* to, const float* from, std::int64_t n) {
     std::int64_t k = 0;
-    for (; k + width <= n; k += width) store(to + k, smaller(root(load(from + k)), load(to + k)));
+    for (; k + width <= n; k += width) {
+        const Floats x = load(from + k);
+        if (any(at_least(spread(3e38F), x))) store(to + k, smaller(root(x), load(to + k)));  // else nobody sees these
+    }
     for (; k < n; ++k) {
         const float x = __builtin_sqrtf(from[k]);
         to[k] = x < to[k] ? x : to[k];

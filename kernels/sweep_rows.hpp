@@ -10,7 +10,7 @@ namespace {
 
 constexpr float far_below = -1e12F;  // a slope below every terrain: nothing has been met yet
 
-enum Kind { bare, with_best, all_sums };
+enum Kind { bare, with_best, with_exposure, all_sums };  // all_sums: also voids, depressions, targets, least heights
 
 // What one observer needs along one row.
 struct Row {
@@ -69,6 +69,13 @@ inline Cells cells_at(const Row& r, std::int32_t c, Floats columns) {  // column
     return x;
 }
 
+inline void expose(const Pass& p, const Eye& e, const Row& r, std::int32_t c, Floats slant2, Mask seen) {
+    const Floats step = whole(root(slant2) * spread(p.steps_per_m));
+    const Mask worth = both(seen, at_least(spread(static_cast<float>(p.steps - 1)), step));
+    const Floats rate = gather(p.table, step, worth);
+    store(r.exposure + c, load(r.exposure + c) + rate * spread(e.weight));
+}
+
 // Compare cells with the horizon before them and add to the sums. in: lanes that are looked at; dark: lanes whose sight
 // line has met a void. every: all lanes are looked at.
 template <Kind kind, bool every>
@@ -82,6 +89,10 @@ inline void judge(const Pass& p, const Eye& e, const Row& r, std::int32_t c, con
             const Floats rise = x.rise + r.rise;
             const Floats slant2 = rise * rise + (x.j2 * r.across2 + r.y2);
             keep_smaller(r.best + c, slant2, seen);
+        }
+        if constexpr (kind == with_exposure) {
+            const Floats rise = x.rise + r.rise;
+            if (any(seen)) expose(p, e, r, c, rise * rise + (x.j2 * r.across2 + r.y2), seen);
         }
     } else {
         Floats rise = x.rise + r.rise;
@@ -113,12 +124,7 @@ inline void judge(const Pass& p, const Eye& e, const Row& r, std::int32_t c, con
             if (p.box.void_start != nullptr) need = choose(dark, spread(not_known), need);
             keep_smaller(r.least + c, need, in);
         }
-        if (r.exposure != nullptr && any(seen)) {
-            const Floats step = whole(root(slant2) * spread(p.steps_per_m));
-            const Mask worth = both(seen, at_least(spread(static_cast<float>(p.steps - 1)), step));
-            const Floats rate = gather(p.table, step, worth);
-            store(r.exposure + c, load(r.exposure + c) + rate * spread(e.weight));
-        }
+        if (r.exposure != nullptr && any(seen)) expose(p, e, r, c, slant2, seen);
     }
 }
 
@@ -310,15 +316,16 @@ void fast_pass(const Pass& p) {
 }
 
 inline Kind kind_of(const Pass& p) {
-    const bool plain = p.sums.least == nullptr && p.sums.exposure == nullptr && p.box.targets == nullptr &&
-                       p.box.void_start == nullptr && !p.depressions;
-    return !plain ? all_sums : p.sums.best != nullptr ? with_best : bare;
+    const bool plain = p.sums.least == nullptr && p.box.targets == nullptr && p.box.void_start == nullptr && !p.depressions;
+    const bool best = p.sums.best != nullptr, exposure = p.sums.exposure != nullptr;
+    return !plain || (best && exposure) ? all_sums : best ? with_best : exposure ? with_exposure : bare;
 }
 
 inline void fast(const Pass& p) {
     const Kind kind = kind_of(p);
     if (kind == bare) return fast_pass<bare>(p);
     if (kind == with_best) return fast_pass<with_best>(p);
+    if (kind == with_exposure) return fast_pass<with_exposure>(p);
     fast_pass<all_sums>(p);
 }
 
@@ -544,6 +551,7 @@ inline void accurate(const Pass& p) {
     const Kind kind = kind_of(p);
     if (kind == bare) return accurate_pass<bare>(p);
     if (kind == with_best) return accurate_pass<with_best>(p);
+    if (kind == with_exposure) return accurate_pass<with_exposure>(p);
     accurate_pass<all_sums>(p);
 }
 

@@ -21,22 +21,28 @@ struct Span {
 };
 
 inline bool span(const Pass& p, const Eye& e, double i, Span& s) {
-    const double y_m = i * e.along_m, reach2 = e.reach_m * e.reach_m;
+    if (e.parts[p.toward] == 0) return false;
+    const double y_m = i * e.along_m, x_most = i * e.across_m, reach2 = e.reach_m * e.reach_m;
     const double rest = reach2 - y_m * y_m;
-    if (!(rest >= 0.0) || e.parts[p.toward] == 0) return false;
-    const double half = __builtin_sqrt(rest) / e.across_m;
-    const double side = half < i ? half : i;
-    s.lo = up(e.u - side);
-    s.hi = down(e.u + side);
-    if (half <= i) {  // the rim of the disc, exactly
+    if (!(rest >= 0.0)) return false;
+    if (x_most * x_most < rest * (1.0 - 1e-12)) {  // the whole width of the wedge lies in the disc
+        s.lo = up(e.u - i);
+        s.hi = down(e.u + i);
+    } else {
+        const double half = __builtin_sqrt(rest) / e.across_m;
+        const double side = half < i ? half : i;
+        s.lo = up(e.u - side);
+        s.hi = down(e.u + side);
+        // The rim of the disc, exactly: a cell on it is inside.
         const auto in = [&](std::int32_t col) {
             const double x_m = (static_cast<double>(col) - e.u) * e.across_m;
             return x_m * x_m + y_m * y_m <= reach2;
         };
-        if (in(s.lo - 1)) --s.lo;
-        if (in(s.hi + 1)) ++s.hi;
-        if (s.lo <= s.hi && !in(s.lo)) ++s.lo;
-        if (s.lo <= s.hi && !in(s.hi)) --s.hi;
+        constexpr double near = 1e-6;
+        if (static_cast<double>(s.lo) - (e.u - side) < near && s.lo <= s.hi && !in(s.lo)) ++s.lo;
+        if (static_cast<double>(s.lo) - (e.u - side) > 1.0 - near && in(s.lo - 1)) --s.lo;
+        if (e.u + side - static_cast<double>(s.hi) < near && s.lo <= s.hi && !in(s.hi)) --s.hi;
+        if (e.u + side - static_cast<double>(s.hi) > 1.0 - near && in(s.hi + 1)) ++s.hi;
     }
     const double wedge = i;
     if (e.u - static_cast<double>(s.lo) > wedge) ++s.lo;

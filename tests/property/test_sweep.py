@@ -127,10 +127,11 @@ def test_more_refraction_never_hides(data: st.DataObject, k1: float, k2: float) 
 
 
 @few
-@given(st.data(), modes, st.floats(-7.0, 7.0), st.floats(0.0, 2.0 * np.pi))
+@given(st.data(), st.sampled_from(("accurate", "exact")), st.floats(-7.0, 7.0), st.floats(0.0, 2.0 * np.pi))
 def test_a_sector_is_a_mask_on_the_circle(
     data: st.DataObject, mode: viewshed.Mode, azimuth: float, width: float
 ) -> None:
+    # The fast mode mixes neighbouring lines: how little it differs is measured in tests/unit/test_viewshed_sweep.py.
     land = data.draw(terrains())
     eye_m = data.draw(eyes(land))
     whole = sees(land, eye_m, mode)
