@@ -24,6 +24,7 @@ from kuntur.ops import survey, wide
 from kuntur.ops.cluster import Cluster, mapped
 from kuntur.ops.window import Looks
 
+pytestmark = pytest.mark.timeout(300)  # processes start slowly on a machine that is busy otherwise
 SOUTH, WEST = -33.1, -70.1
 LOOKS = Looks(height_agl_m=150.0, range_m=1500.0)
 BLOCK = 48
