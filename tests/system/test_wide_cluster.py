@@ -184,8 +184,12 @@ def test_ctrl_c_in_the_terminal_leaves_a_survey_that_goes_on(
 ) -> None:
     """SIGINT goes to the whole process group, as a terminal sends it."""
     folder = tmp_path / "out"
+    # A suite started in a shell's background hands down an ignored SIGINT: the program under test gets its own back.
+    start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from kuntur import cli; cli.main()"
+    )
     command = [
-        sys.executable, "-c", "from kuntur import cli; cli.main()", "survey", "--terrain", f"{tiles[0].parent}/*.tif",
+        sys.executable, "-c", start, "survey", "--terrain", f"{tiles[0].parent}/*.tif",
         "--every-km", "1.2", "--height", "150", "--range", "1500", "--block", str(BLOCK), "--out", str(folder), *more,
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
