@@ -27,6 +27,10 @@ class Comparison(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
+WIDE = 120
+"""Columns of a screen from which on the whole table fits."""
+
+
 class Figure(NamedTuple):
     """One published figure. checked: somebody compared it with the source."""
 
@@ -40,7 +44,7 @@ def show(entry_id: str | None, console: Console) -> None:
     """The whole catalog, or one entry of it; ConfigError when nothing has that id."""
     if entry_id is None:
         for comparison in compare(catalog.read()):
-            console.print(_table(comparison))
+            console.print(_table(comparison, console.width))
         console.print(f"{UNKNOWN}: not published. {LEGEND}", markup=False)
         return
     entry = find(entry_id)
@@ -214,12 +218,16 @@ def _in_thin_air(table: AirframeTable) -> str:
     )
 
 
-def _table(comparison: Comparison) -> Table:
+def _table(comparison: Comparison, width: int) -> Table:
+    """The id is never cut, because the next command needs it; on a narrow screen name and launch make room."""
+    left_out = {"name", "launch"} if width < WIDE else set()
+    shown = [k for k, column in enumerate(comparison.columns) if column not in left_out]
     table = Table(title=comparison.title, title_justify="left")
-    for column in comparison.columns:
-        table.add_column(column)
+    for k in shown:
+        column = comparison.columns[k]
+        table.add_column(column, no_wrap=column == "id", overflow="fold")
     for row in comparison.rows:
-        table.add_row(*row)
+        table.add_row(*(row[k] for k in shown))
     return table
 
 
