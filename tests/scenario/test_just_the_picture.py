@@ -44,7 +44,8 @@ def test_one_sentence_says_what_is_seen_and_what_hides_the_rest(told: tuple[str,
     sentence, *files = told[0].splitlines()
     assert sentence.startswith("From 46.80000° N 9.85000° E, 400 m above the ground (2036 m above the sea), a person")
     assert re.search(r"in sight on \d\d\.\d km² of the 314 km² within 10 km \(2\d%\), 7\d% is hidden", sentence)
-    assert re.search(r"the largest share to the [a-z-]+ \(\d+%\) behind ground \d\.\d km away that rises to \d{4} m", sentence)
+    why = r"the largest share to the [a-z-]+ \(\d+%\) behind ground \d\.\d km away that rises to \d{4} m"
+    assert re.search(why, sentence)
     assert sentence.endswith("none is unknown.")
     assert [Path(file).name for file in files] == ["seen.png", "seen.tif", "layers.tif", "seen.geojson", "map.html"]
     assert all(Path(file).stat().st_size > 1000 for file in files)
