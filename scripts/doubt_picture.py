@@ -65,7 +65,7 @@ def main() -> None:
     figure.colorbar(image, ax=right, shrink=0.8)
     figure.text(0.005, 0.005, f"{terrain.attribution} · {height_agl_m:.0f} m above ground", fontsize=6)
     out = Path(sys.argv[3])
-    FigureCanvasAgg(figure).print_png(str(out))
+    FigureCanvasAgg(figure).print_png(str(out))  # type: ignore[no-untyped-call]
     Image.open(out).convert("RGB").quantize(128).save(out, optimize=True)
     print(f"{out}: {out.stat().st_size // 1024} kB")
 

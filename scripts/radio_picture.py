@@ -19,6 +19,7 @@ from PIL import Image
 
 import kuntur
 from kuntur.geodesy import grid
+from kuntur.model.assets import Radio
 from kuntur.model.place import Terrain
 from kuntur.units import EARTH_RADIUS_M, SPEED_OF_LIGHT_MPS
 from kuntur.visibility import radio, relief
@@ -40,8 +41,8 @@ def main() -> None:
     _draw_profile(left, terrain, mast_m, air_m, link.frequency_hz)
     _draw_field(right, terrain, mast_m, air_m, link)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    canvas.draw()  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
     picture.quantize(128).save(sys.argv[3], optimize=True)
     for model in ("bullington", "delta_bullington", "deygout"):
         loss = radio.diffraction_db(terrain, mast_m, air_m, link.frequency_hz, model=model)[0]
@@ -79,7 +80,7 @@ def _draw_profile(
     axes.set_ylim(ground.min() - 50.0, mast_m[2] + rise_a * meet + 350.0)
 
 
-def _draw_field(axes: Axes, terrain: Terrain, mast_m: np.ndarray, air_m: np.ndarray, link: radio.Radio) -> None:
+def _draw_field(axes: Axes, terrain: Terrain, mast_m: np.ndarray, air_m: np.ndarray, link: Radio) -> None:
     x, y = mast_m[:2]
     bounds = (x - HALF_M, y - HALF_M, x + HALF_M, y + HALF_M)
     lattice = grid.lattice(terrain, 120.0, bounds)
