@@ -410,10 +410,68 @@ void sweep_strips(Work& w, Finish&& finish) {
     }
 }
 
-// Tasks write to the result in their order, so that sums do not depend on the threads: one thread strip by strip, several
-// each task at its turn from sums of its own.
-void run_tasks(const Request& q) {
-    const std::vector<Group> groups = groups_of(q.ground, q.observers);
+// Bands of the result's rows, each written by one thread at a time.
+class Bands {
+public:
+    explicit Bands(const Area& window) : window_(window), locks_(static_cast<std::size_t>((window.row1 - window.row0) / rows + 1)) {}
+
+    // Calls write() while nobody else writes to rows [row0, row1) of the terrain.
+    template <class Write>
+    void alone(std::int64_t row0, std::int64_t row1, Write&& write) {
+        row0 = std::max(row0, window_.row0), row1 = std::min(row1, window_.row1);
+        if (row0 >= row1) return;
+        const auto first = static_cast<std::size_t>((row0 - window_.row0) / rows);
+        const auto last = static_cast<std::size_t>((row1 - 1 - window_.row0) / rows);
+        for (std::size_t k = first; k <= last; ++k) locks_[k].lock();  // always upwards: no two wait for each other
+        write();
+        for (std::size_t k = first; k <= last; ++k) locks_[k].unlock();
+    }
+
+private:
+    static constexpr std::int64_t rows = 64;
+    Area window_;
+    std::vector<std::mutex> locks_;
+};
+
+// Counts and least values come out the same in any order: every thread takes a stretch of the groups and adds strip by
+// strip to the result.
+void run_in_any_order(const Request& q, const std::vector<Group>& groups) {
+    Bands bands(q.window);
+    std::mutex lock;
+    std::exception_ptr failed;
+    const auto run_stretch = [&](std::size_t first, std::size_t end) {
+        try {
+            Workbench bench;
+            for (std::size_t k = first; k < end; ++k) {
+                for (const Task& task : {Task{&groups[k], false, 0}, {&groups[k], false, 1}, {&groups[k], true, 0}, {&groups[k], true, 1}}) {
+                    Work w{q, task, bench, kernels()};
+                    w.strip_sums = true;
+                    if (!box_of(w)) continue;
+                    sweep_strips(w, [&](const Sums& sums, const Strip& s) {
+                        const std::int64_t row0 = w.box.row0 + (task.turned ? s.col0 : s.row0);
+                        const std::int64_t row1 = w.box.row0 + (task.turned ? s.col1 : s.row1);
+                        bands.alone(row0, row1, [&] { commit(w, sums, s); });
+                    });
+                }
+            }
+        } catch (...) {
+            const std::lock_guard<std::mutex> hold(lock);
+            if (!failed) failed = std::current_exception();
+        }
+    };
+    const std::size_t threads = std::min(groups.size(), static_cast<std::size_t>(std::max(1, q.threads)));
+    std::vector<std::thread> others;
+    for (std::size_t k = 1; k < threads; ++k) {
+        others.emplace_back(run_stretch, k * groups.size() / threads, (k + 1) * groups.size() / threads);
+    }
+    if (threads > 0) run_stretch(0, groups.size() / threads);
+    for (std::thread& other : others) other.join();
+    if (failed) std::rethrow_exception(failed);
+}
+
+// Exposure is a sum of floats: tasks write it in their order, so that it does not depend on the threads. Each keeps sums
+// of its own until it is its turn.
+void run_in_order(const Request& q, const std::vector<Group>& groups) {
     std::vector<Task> tasks;
     for (const Group& group : groups) {
         for (const bool turned : {false, true}) {
@@ -425,14 +483,6 @@ void run_tasks(const Request& q) {
     std::condition_variable turn;
     std::size_t committed = 0;
     std::exception_ptr failed;
-    const auto run_alone = [&] {
-        Workbench bench;
-        for (const Task& task : tasks) {
-            Work w{q, task, bench, kernels()};
-            w.strip_sums = true;
-            if (box_of(w)) sweep_strips(w, [&](const Sums& sums, const Strip& strip) { commit(w, sums, strip); });
-        }
-    };
     const auto run_one_of = [&] {
         Workbench bench;
         for (std::size_t t = next++; t < tasks.size(); t = next++) {
@@ -456,7 +506,6 @@ void run_tasks(const Request& q) {
             turn.notify_all();
         }
     };
-    if (q.threads <= 1) return run_alone();
     std::vector<std::thread> others;
     for (int k = 1; k < q.threads && static_cast<std::size_t>(k) < tasks.size(); ++k) others.emplace_back(run_one_of);
     run_one_of();
@@ -478,7 +527,12 @@ void run(const Request& q) {
     if (q.mode == Mode::exact) {
         run_exact(q);
     } else {
-        run_tasks(q);
+        const std::vector<Group> groups = groups_of(q.ground, q.observers);
+        if (q.exposure == nullptr || q.threads <= 1) {
+            run_in_any_order(q, groups);
+        } else {
+            run_in_order(q, groups);
+        }
     }
     settle_least(q);
 }
