@@ -100,11 +100,24 @@ def scattered(ground: Terrain, count: int, reach: int, seed: int = 7) -> Work:
 
 
 def sweep(ground: Terrain, work: Work, mode: viewshed.Mode, want: Sequence[str], threads: int = 1) -> viewshed.Seen:
+    """One call for all viewpoints, its answer on the smallest rectangle that holds what they reach (as GDAL's is)."""
+    row, col = work.at[:, 0].astype(int), work.at[:, 1].astype(int)
+    row0, col0 = max(0, row.min() - work.reach), max(0, col.min() - work.reach)
+    row1, col1 = min(ground.rows, row.max() + work.reach + 1), min(ground.cols, col.max() + work.reach + 1)
     return viewshed.accumulate(
         ground, work.observers_m(ground), max_range_m=work.reach * ground.cell_m, target_height_m=0.0, mode=mode,
         want=tuple(want), refraction=REFRACTION, threads=threads, rate=_rate(work.reach * ground.cell_m),
-        weights_s=np.full(len(work.at), 4.0),
+        weights_s=np.full(len(work.at), 4.0), window=(int(row0), int(col0), int(row1 - row0), int(col1 - col0)),
     )  # fmt: skip
+
+
+def counted(ground: Terrain, one: Work, mode: viewshed.Mode) -> NDArray[np.bool_]:
+    """Seen cells of one viewpoint on the whole terrain."""
+    seen = sweep(ground, one, mode, BARE)
+    row0, col0, rows, cols = seen.window
+    whole = np.zeros((ground.rows, ground.cols), bool)
+    whole[row0 : row0 + rows, col0 : col0 + cols] = seen.count > 0
+    return whole
 
 
 def _rate(range_m: float) -> viewshed.RangeTable:
@@ -171,8 +184,8 @@ def _accuracy(
     for k in range(len(work.at)):
         one = Work("one", work.at[k : k + 1], reach)
         disc = _disc(land, one)
-        truth = sweep(land, one, "exact", BARE).count[disc] > 0
-        masks = {mode: sweep(land, one, mode, BARE).count[disc] > 0 for mode in ("fast", "accurate")}
+        truth = counted(land, one, "exact")[disc]
+        masks = {mode: counted(land, one, mode)[disc] for mode in ("fast", "accurate")}
         seen, row0, col0 = _gdal(library, raster, work, k, land.cell_m, read=True)
         whole = np.zeros(land.heights_m.shape, bool)
         whole[row0 : row0 + seen.shape[0], col0 : col0 + seen.shape[1]] = seen == 1
