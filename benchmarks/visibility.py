@@ -2,8 +2,8 @@
 
 CPU seconds, least of several runs, ours on one thread, unless "wall" is said. Ours through the public Python call; GDAL
 is its library called in this process on a raster in memory, only its algorithm on the clock. It works with two threads,
-whose waiting for each other is CPU time too, so its time on one core stands beside. Truth is the exact mode (R3), itself
-held against a plain NumPy R3 by the tests.
+whose waiting for each other is CPU time too, so its time on one core stands beside. Truth is the exact mode (R3),
+itself held against a plain NumPy R3 by the tests.
 """
 
 from __future__ import annotations
