@@ -118,7 +118,7 @@ $(PEERS)/.installed: benchmarks/peers.lock $(STAMPS)/python
 bench-visibility: setup $(PEERS)/.installed
 	@$(BIN)/python benchmarks/visibility.py
 
-# 36 one-degree tiles through the command line, by one process and by Dask workers: a quarter of an hour, 6 GB of disk
+# 36 one-degree tiles through the command line, by one process and by Dask workers: seven minutes, 6 GB of disk
 bench-wide: setup
 	@$(BIN)/python benchmarks/wide.py
 
