@@ -29,16 +29,31 @@ class Segment(Struct, frozen=True, kw_only=True):
 
 
 class Column(Struct, frozen=True, kw_only=True):
-    """One joint choice for one wave: a segment id per aircraft, chosen with probability weight / weight_total."""
+    """One joint choice for one wave: a segment id per aircraft, chosen with probability weight / weight_total.
+
+    begins, ends: the layout (joint hub places) it leads from and to. The draw of a wave is among the columns that begin
+    in the layout the wave before ended in; their weights add up to the total for each such layout.
+    """
 
     segment_ids: tuple[int, ...]
     weight: int
+    begins: int = 0
+    ends: int = 0
 
 
 class Wave(Struct, frozen=True, kw_only=True):
     start_s: float
     end_s: float
     columns: tuple[Column, ...]
+
+
+class Solved(Struct, frozen=True, kw_only=True):
+    """The solver as it stood t_s after its start. attack, ceiling: None where not computed at that moment."""
+
+    t_s: float
+    floor: float
+    attack: float | None = None
+    ceiling: float | None = None
 
 
 class Certificate(Struct, frozen=True, kw_only=True):
@@ -77,6 +92,13 @@ class Certificate(Struct, frozen=True, kw_only=True):
     terrain_sigma_m: float | None = None
     terrain_correlation_m: float | None = None
     """The vertical error that the margin was taken for."""
+    uninformed_floor: float | None = None
+    """Proven by pruning: no route of a crosser who sees no draw is detected less often. None: not computed."""
+    doubted: tuple[tuple[float, float], ...] = ()
+    """(theta, floor) if every look is worth only the share theta of what the model says, all looks alike."""
+    reveal: tuple[tuple[float, float], ...] = ()
+    """(minutes, detection) for a crosser who is told all draws of that many minutes ahead: estimates, not bounds."""
+    history: tuple[Solved, ...] = ()
 
 
 class Strategy(Struct, frozen=True, kw_only=True):
