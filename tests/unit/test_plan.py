@@ -16,7 +16,7 @@ from kuntur.model.place import Area
 from kuntur.model.plans import Segment, Strategy
 from kuntur.ops import plan as ops
 from kuntur.ops.plan_check import check_strategy
-from kuntur.patrol import crossers, draw, exposure, game, sorties, strategy
+from kuntur.patrol import crossers, draw, exposure, game, rota, strategy
 
 
 def walkers_only() -> Area:
@@ -264,7 +264,7 @@ def test_pieces_bracket_their_step() -> None:
 
 def test_rota_keeps_turn_round_and_endurance(area: Area) -> None:
     for net in strategy.flight_nets(area):
-        flights = sorties.rota(area, net, 20, 9, turn=0)
+        flights = rota.rota(area, net, 20, 9, turn=0)
         for flight in flights:
             assert (flight.landing - flight.take_off) * net.step_s <= net.usable_s
         for before, after in itertools.pairwise(flights):

@@ -18,8 +18,8 @@ from scipy.optimize import linprog
 
 from kuntur.patrol import _kernels
 from kuntur.patrol.exposure import View
+from kuntur.patrol.flights import FlightNet
 from kuntur.patrol.game import Mixture, route_detection, squared
-from kuntur.patrol.sorties import FlightNet
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from kuntur.patrol import _kernels, game
 from kuntur.patrol.exposure import Pieces, Track, View
+from kuntur.patrol.flights import FlightNet
 from kuntur.patrol.game import Mixture
-from kuntur.patrol.sorties import FlightNet, Stage
+from kuntur.patrol.rota import Stage
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]

@@ -19,7 +19,7 @@ from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Segment, Strategy, Wave
 from kuntur.model.plans import Column as WrittenColumn
-from kuntur.patrol import columns, crossers, exposure, sorties
+from kuntur.patrol import columns, crossers, exposure, flights, rota
 from kuntur.patrol.columns import Column, Crew
 from kuntur.patrol.exposure import Track, View
 from kuntur.patrol.game import Mixture
@@ -45,7 +45,7 @@ class Setting(Struct, frozen=True, kw_only=True, eq=False):
     """
 
     area: Area
-    nets: list[sorties.FlightNet]
+    nets: list[flights.FlightNet]
     crews: list[Crew]
     cuts: list[exposure.Pieces]
     views: list[View]
@@ -73,7 +73,7 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
         )
     progress(0.0, "flight lattice")
     nets = flight_nets(area)
-    flights, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
+    sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
     cells = crossers.strip(area, need.crosser_cell_m)
     graphs = [crossers.graph(area, cells, crosser, step_s) for crosser in required]
     cuts = [exposure.cut(columns.tracks(net), step_s, SPACING_M) for net in nets]
@@ -88,8 +88,8 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
         for i, graph in enumerate(graphs)
     ]
     crews = [
-        columns.crew(net, sorties.stages(net, flown, hub, wave_steps, waves), cut, int(offset))
-        for net, flown, hub, cut, offset in zip(nets, flights, hubs, cuts, views[0].offsets, strict=False)
+        columns.crew(net, rota.stages(net, flown, hub, wave_steps, waves), cut, int(offset))
+        for net, flown, hub, cut, offset in zip(nets, sorties, hubs, cuts, views[0].offsets, strict=False)
     ]
     return Setting(
         area=area,
@@ -131,35 +131,35 @@ def require_window(setting: Setting) -> None:
         )
 
 
-def flight_nets(area: Area) -> list[sorties.FlightNet]:
+def flight_nets(area: Area) -> list[flights.FlightNet]:
     """One lattice an aircraft, the lowest layer for the one that flies lowest."""
-    ground = sorties.relief(area)
-    order = sorted(range(len(area.fleet.aircraft)), key=lambda i: (sorties.height_m(area, area.fleet.aircraft[i]), i))
+    ground = flights.relief(area)
+    order = sorted(range(len(area.fleet.aircraft)), key=lambda i: (flights.height_m(area, area.fleet.aircraft[i]), i))
     layer = {i: k for k, i in enumerate(order)}
     return [
-        sorties.net(area, ground, aircraft, layer[i], area.requirement.crosser_step_s)
+        flights.net(area, ground, aircraft, layer[i], area.requirement.crosser_step_s)
         for i, aircraft in enumerate(area.fleet.aircraft)
     ]
 
 
 def _rotas(
-    area: Area, nets: list[sorties.FlightNet], wave_steps: int, waves: int
-) -> tuple[list[tuple[sorties.Sortie, ...]], list[dict[int, int]], int, int]:
+    area: Area, nets: list[flights.FlightNet], wave_steps: int, waves: int
+) -> tuple[list[tuple[rota.Sortie, ...]], list[dict[int, int]], int, int]:
     """Flights and hubs of every aircraft, and the waves before and after the promise.
 
     Those that stay up share the border among them, in the order of their bases; others stay near theirs.
     """
     need = area.requirement
     turns: dict[tuple[str, str], int] = {}
-    flights: list[tuple[sorties.Sortie, ...]] = [()] * len(nets)
+    sorties: list[tuple[rota.Sortie, ...]] = [()] * len(nets)
     taken: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (base, which end) -> steps and gaps of who stays up
-    for i in sorted(range(len(nets)), key=lambda i: sorties.height_m(area, nets[i].aircraft)):
+    for i in sorted(range(len(nets)), key=lambda i: flights.height_m(area, nets[i].aircraft)):
         net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
-        flights[i] = sorties.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
+        sorties[i] = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
         turns[kind] = turns.get(kind, 0) + 1
-        if _stays(flights[i], wave_steps):
-            flights[i] = (_spaced(net, flights[i][0], taken, wave_steps, waves),)
-    staying = [i for i, flown in enumerate(flights) if _stays(flown, wave_steps)]
+        if _stays(sorties[i], wave_steps):
+            sorties[i] = (_spaced(net, sorties[i][0], taken, wave_steps, waves),)
+    staying = [i for i, flown in enumerate(sorties) if _stays(flown, wave_steps)]
     home = [_home_chainage_m(net) for net in nets]
     staying.sort(key=lambda i: home[i])
     length_m = max(float(net.chainage_m.max()) for net in nets)
@@ -167,35 +167,35 @@ def _rotas(
     depth_m = HUB_DEPTH_SHARE * need.depth_m
 
     def hubs(i: int) -> dict[int, int]:
-        return sorties.hubs(nets[i], flights[i], places.get(i, (home[i],)), depth_m, wave_steps, waves)
+        return rota.hubs(nets[i], sorties[i], places.get(i, (home[i],)), depth_m, wave_steps, waves)
 
     lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
     settled: list[int] = list(staying)
     for i in sorted(set(range(len(nets))) - set(staying), key=lambda i: nets[i].climb_mps):
         begin, end = lead * wave_steps, (waves - tail) * wave_steps  # short flights rest until they count
-        wanted = tuple(f for f in flights[i] if f.landing > begin and f.landing <= end)
-        flights[i] = _out_of_the_way(
-            nets, flights, [j for j in settled if nets[j].base.id == nets[i].base.id], i, wanted
+        wanted = tuple(f for f in sorties[i] if f.landing > begin and f.landing <= end)
+        sorties[i] = _out_of_the_way(
+            nets, sorties, [j for j in settled if nets[j].base.id == nets[i].base.id], i, wanted
         )
         settled.append(i)
-    return flights, [hubs(i) for i in range(len(nets))], lead, tail
+    return sorties, [hubs(i) for i in range(len(nets))], lead, tail
 
 
-def _stays(flown: tuple[sorties.Sortie, ...], wave_steps: int) -> bool:
+def _stays(flown: tuple[rota.Sortie, ...], wave_steps: int) -> bool:
     return len(flown) == 1 and flown[0].landing - flown[0].take_off > wave_steps
 
 
 def _spaced(
-    net: sorties.FlightNet,
-    flight: sorties.Sortie,
+    net: flights.FlightNet,
+    flight: rota.Sortie,
     taken: dict[tuple[str, str], list[tuple[int, int]]],
     wave_steps: int,
     waves: int,
-) -> sorties.Sortie:
+) -> rota.Sortie:
     """A long flight moved so that it leaves after, and is back before, those of the same base by a climb's time, and is
     over a node at every wave boundary."""
     gap = math.ceil((LAUNCH_APART_M / net.climb_mps + 2.0 * net.step_s) / net.step_s)
-    legs, end = sorties.base_legs(net), waves * wave_steps
+    legs, end = rota.base_legs(net), waves * wave_steps
     moved = []
     for which, begin, leg in (("out", flight.take_off, legs[0]), ("home", end - flight.landing, legs[1])):
         others = taken.setdefault((net.base.id, which), [])
@@ -211,21 +211,21 @@ def _spaced(
                 break
         others.append((t, gap))
         moved.append(t)
-    return sorties.Sortie(take_off=moved[0], landing=end - moved[1])
+    return rota.Sortie(take_off=moved[0], landing=end - moved[1])
 
 
 def _out_of_the_way(
-    nets: list[sorties.FlightNet],
-    flights: list[tuple[sorties.Sortie, ...]],
+    nets: list[flights.FlightNet],
+    sorties: list[tuple[rota.Sortie, ...]],
     others: list[int],
     i: int,
-    wanted: tuple[sorties.Sortie, ...],
-) -> tuple[sorties.Sortie, ...]:
+    wanted: tuple[rota.Sortie, ...],
+) -> tuple[rota.Sortie, ...]:
     """Flights that neither begin nor end while another aircraft climbs or comes down over the same base."""
     busy = []
     for k in others:
-        first_leg, last_leg = sorties.base_legs(nets[k])
-        for flight in flights[k]:
+        first_leg, last_leg = rota.base_legs(nets[k])
+        for flight in sorties[k]:
             busy.append((flight.take_off - 2, flight.take_off + first_leg))
             busy.append((flight.landing - last_leg, flight.landing + 2))
     kept = []
@@ -235,17 +235,17 @@ def _out_of_the_way(
             take_off = end + 1 if begin <= take_off <= end else take_off
         for begin, end in sorted(busy, reverse=True):
             landing = begin - 1 if begin <= landing <= end else landing
-        if landing - take_off > sum(sorties.base_legs(nets[i])) + 2:
-            kept.append(sorties.Sortie(take_off=take_off, landing=landing))
+        if landing - take_off > sum(rota.base_legs(nets[i])) + 2:
+            kept.append(rota.Sortie(take_off=take_off, landing=landing))
     return tuple(kept)
 
 
-def _home_chainage_m(net: sorties.FlightNet) -> float:
+def _home_chainage_m(net: flights.FlightNet) -> float:
     nearest = int(np.argmin(np.hypot(net.node_m[:-1, 0] - net.base.x_m, net.node_m[:-1, 1] - net.base.y_m)))
     return float(net.chainage_m[nearest])
 
 
-def _window(nets: list[sorties.FlightNet], hubs: list[dict[int, int]], waves: int) -> tuple[int, int]:
+def _window(nets: list[flights.FlightNet], hubs: list[dict[int, int]], waves: int) -> tuple[int, int]:
     """Waves before every aircraft that stays up is at its station (near its usual hub), and after one has left it.
 
     The wave that begins at the stations and ends on the way home still counts: what it sees is in the game.
@@ -291,7 +291,7 @@ def written(
                 if key not in known:
                     known[key] = len(segments)
                     segments.append(
-                        sorties.segment(
+                        rota.segment(
                             member.net,
                             member.stages[w],
                             option.arcs[k],

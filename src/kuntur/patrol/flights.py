@@ -1,4 +1,4 @@
-"""What can be flown: a terrain-safe lattice for each aircraft, the rota of its night, and segments between hubs.
+"""What can be flown: a terrain-safe lattice for each aircraft.
 
 Nodes are the centres of `flight_cell_m` cells on our side, `height_agl_m` above the highest ground within
 `CIRCLE_M`; each aircraft of the fleet has its own layer, `LAYER_M` above the one before, so columns are deconflicted by
@@ -7,17 +7,12 @@ zones and within radio reach of a base; where the straight line is too low the a
 flies level.
 Times are rounded up to whole steps; an aircraft that is early circles over the node. Energy is rounded up and counted
 in seconds of endurance at the highest (thinnest) node of that aircraft, after the reserve of `aircraft.performance`.
-
-The night's rota says for each wave whether an aircraft is on the ground, takes off, stays up or lands; where it stays
-up across a wave's boundary it is over its *hub*, which the crosser is taken to know. Any segments of successive waves
-join, because hubs are fixed; the energy of a sortie is at most the sum of its segments' shares.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import shapely
@@ -29,7 +24,6 @@ from kuntur.errors import InfeasibleError
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import Area, Lattice
-from kuntur.model.plans import Segment
 from kuntur.visibility import detection, radio
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +35,6 @@ CIRCLE_M: Final = 400.0  # around a node, for circling: twice the turn radius of
 CORRIDOR_M: Final = 150.0  # a leg must be clear of all ground this far to either side: our choice
 LEG_CLEARANCE_SHARE: Final = 0.5  # of height_agl_m, kept over the highest ground of a leg's corridor: our choice
 REACH_SHARE: Final = 0.2  # of the camera's reach: flying higher wastes it on height; measured flat up to about here
-CLIMB_ALLOWANCE: Final = 1.05  # endurance planned for a second of flight: climbs over the lattice cost the rest
 CLIMB_LOSS: Final = 8.0  # a leg may take this many times its level time for the climb before nodes are raised: tuned
 SAMPLE_M: Final = 100.0  # legs are looked at this often for border, zones and radio
 BASE_LINKS: Final = 6  # nodes nearest to a base that it is joined to
@@ -69,7 +62,7 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
 
     node_m (n + 1, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
     start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. usable_s: endurance after the
-    reserve. climb_mps: at its highest node.
+    reserve. climb_mps: at its highest node. arc_look: what the camera does on the way, 0 = sweeps all round.
     """
 
     aircraft: Aircraft
@@ -83,6 +76,7 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     arc_to: IntArray
     arc_steps: IntArray
     arc_use_s: FloatArray
+    arc_look: IntArray
     vertex_start: IntArray
     vertex_t_s: FloatArray
     vertex_m: FloatArray
@@ -93,21 +87,6 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     @property
     def base_node(self) -> int:
         return len(self.node_m) - 1
-
-
-class Stage(Struct, frozen=True, kw_only=True):
-    """What one aircraft does in one wave: from node `start` at step `from_step` to node `end` at step `to_step`.
-
-    start or end is the base node when it takes off or lands inside the wave; a stage on the ground has kind "ground".
-    use_cap_s: endurance it may use, so that the sortie's sum stays within what the aircraft has.
-    """
-
-    kind: Literal["ground", "fly"]
-    start: int
-    from_step: int
-    end: int
-    to_step: int
-    use_cap_s: float
 
 
 def relief(area: Area) -> Relief:
@@ -199,12 +178,12 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
     alt = ground.ground_m + height + layer * LAYER_M
     at_base = performance.budget(aircraft.airframe, payload_kg, base.alt_msl_m, area.weather)
     if not at_base.can_fly:
-        raise _cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
+        raise cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
     flyable = alt <= at_base.max_alt_msl_m
     if flyable.any():
         alt = _climbable(ground.xy_m, alt, flyable, aircraft, area)
     if not flyable.any():
-        raise _cannot(
+        raise cannot(
             aircraft,
             f"cannot fly above the strip: it reaches {at_base.max_alt_msl_m:.0f} m, "
             f"the lowest node is at {alt.min():.0f} m",
@@ -215,14 +194,14 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
     if need.radio_required:
         linked = _linked(area, points, aircraft)
         if not (allowed & linked).any():
-            raise _cannot(aircraft, f"has no radio link ({aircraft.radio.name}) to any base from any flight node")
+            raise cannot(aircraft, f"has no radio link ({aircraft.radio.name}) to any base from any flight node")
         allowed &= linked
     ways = _ways(area, ground, aircraft, alt, allowed, keep_m, at_base.max_alt_msl_m)
     ways += _base_ways(area, base, points, allowed, height, at_base)
     reached = _reachable(ways, len(points), len(points))
     ways = [w for w in ways if reached[w[0]] and reached[w[1]]]
     if not any(ground.inward_m[i] <= need.depth_m for i in np.flatnonzero(reached[:-1])):
-        raise _cannot(
+        raise cannot(
             aircraft,
             f"cannot reach the strip behind the border from {base.name}: height, zones or radio cut the way off",
         )
@@ -241,7 +220,8 @@ def _climbable(xy_m: FloatArray, alt_m: FloatArray, flyable: BoolArray, aircraft
     return np.asarray(np.where(flyable, np.maximum(alt_m, needed), alt_m))
 
 
-def _cannot(aircraft: Aircraft, why: str) -> InfeasibleError:
+def cannot(aircraft: Aircraft, why: str) -> InfeasibleError:
+    """The error that says what binds an aircraft."""
     return InfeasibleError(
         f"{aircraft.name} ({aircraft.airframe.name}) {why}.",
         remedy="Change its base, airframe or payload in [[aircraft]], or [requirement] height_agl_m or radio_required.",
@@ -354,7 +334,7 @@ def _build(
     top_m = float(max(points[used, 2].max(), max(w[2] if w[2] == w[2] else 0.0 for w in ways)))
     top = performance.budget(aircraft.airframe, payload_kg, top_m, area.weather)
     if not top.can_fly:
-        raise _cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
+        raise cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
     low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
     arcs: list[tuple[int, int, int, float, FloatArray, FloatArray]] = []
     climbs_mps: dict[float, float] = {}  # by altitude, rounded up to 100 m
@@ -382,7 +362,7 @@ def _build(
     for i in used:
         arcs.append((i, i, 1, hover, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
     if not any(arc[0] == n for arc in arcs):
-        raise _cannot(aircraft, "cannot leave its base against this wind")
+        raise cannot(aircraft, "cannot leave its base against this wind")
     arcs.sort(key=lambda arc: (arc[0], arc[1]))
     lengths = [len(arc[4]) for arc in arcs]
     return FlightNet(
@@ -397,6 +377,7 @@ def _build(
         arc_to=np.array([arc[1] for arc in arcs], np.int32),
         arc_steps=np.array([arc[2] for arc in arcs], np.int32),
         arc_use_s=np.array([arc[3] for arc in arcs]),
+        arc_look=np.zeros(len(arcs), np.int32),
         vertex_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
         vertex_t_s=np.concatenate([arc[4] for arc in arcs]),
         vertex_m=np.concatenate([arc[5] for arc in arcs]),
@@ -439,228 +420,17 @@ def _flown(
 def fewest_steps(net: FlightNet, start: int, *, backwards: bool = False) -> FloatArray:
     """Steps from `start` to every node (from every node to `start` when backwards); inf where there is no way."""
     tail, head = (net.arc_to, net.arc_from) if backwards else (net.arc_from, net.arc_to)
-    return _least(tail, head, net.arc_steps.astype(float), start, len(net.node_m))
+    return least(tail, head, net.arc_steps.astype(float), start, len(net.node_m))
 
 
-def _least(tail: IntArray, head: IntArray, cost: FloatArray, start: int, count: int) -> FloatArray:
-    least = np.full(count, np.inf)
-    least[start] = 0.0
+def least(tail: IntArray, head: IntArray, cost: FloatArray, start: int, count: int) -> FloatArray:
+    """Least sum of cost from `start` to each of `count` nodes along arcs tail -> head; inf where there is no way."""
+    found = np.full(count, np.inf)
+    found[start] = 0.0
     for _ in range(count):
-        nearer = least.copy()
-        np.minimum.at(nearer, head, least[tail] + cost)
-        if np.array_equal(nearer, least):
+        nearer = found.copy()
+        np.minimum.at(nearer, head, found[tail] + cost)
+        if np.array_equal(nearer, found):
             break
-        least = nearer
-    return least
-
-
-class Sortie(Struct, frozen=True, kw_only=True):
-    """A flight in the rota: from step `take_off` to step `landing`, counted from the start of the watch."""
-
-    take_off: int
-    landing: int
-
-
-def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) -> tuple[Sortie, ...]:
-    """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
-
-    A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
-    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together.
-    Raises InfeasibleError when no flight reaches the strip and returns.
-    """
-    out = fewest_steps(net, net.base_node)
-    back = fewest_steps(net, net.base_node, backwards=True)
-    over = np.flatnonzero(net.inward_m <= area.requirement.depth_m)
-    transit = float(np.min(out[over] + back[over])) if len(over) else math.inf
-    longest = math.floor((net.usable_s - _climb_out_s(net)) / (CLIMB_ALLOWANCE * net.step_s) + 1e-9)
-    if transit + 2 > longest or not math.isfinite(transit):
-        raise _cannot(
-            net.aircraft,
-            f"cannot reach the strip behind the border and return: the way there and back takes "
-            f"{transit * net.step_s / 60.0:.0f} min, its endurance in this air after the reserve is "
-            f"{net.usable_s / 60.0:.0f} min",
-        )
-    rest = math.ceil(net.aircraft.turnround_s / net.step_s)
-    best: tuple[float, int, int] | None = None
-    for m, c in itertools.product(range(1, waves + 1), range(1, waves + 3)):
-        length = min(longest, m * wave_steps)
-        if c < m or length <= transit or (m > 1 and length <= (m - 2) * wave_steps + 2):
-            continue
-        if c * wave_steps - length < rest and m < waves:
-            continue
-        worth = (length - transit) / (c * wave_steps)
-        if best is None or worth > best[0] + 1e-9:
-            best = (worth, m, c)
-    if best is None:
-        raise _cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
-    _, m, c = best
-    flights: list[Sortie] = []
-    first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
-    if first and min(first, m) * wave_steps > transit:
-        flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
-    for wave in range(first, waves, c):
-        span = min(m, waves - wave)
-        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
-    first_leg, last_leg = base_legs(net)
-    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg) for flight in flights)
-
-
-def base_legs(net: FlightNet) -> tuple[int, int]:
-    """Steps of the shortest way from the base to a node, and from a node to the base."""
-    out = net.arc_steps[(net.arc_from == net.base_node)]
-    back = net.arc_steps[(net.arc_to == net.base_node)]
-    return int(out.min()), int(back.min())
-
-
-def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
-    """A flight that can be over a node at every wave boundary: it starts, or lands, at one where the leg to or from
-    the base would straddle it."""
-    take_off, landing = flight.take_off, flight.landing
-    after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
-    if after < landing and after - take_off < first_leg:
-        take_off = after
-    if take_off < before and landing - before < last_leg:
-        landing = before
-    return Sortie(take_off=take_off, landing=landing)
-
-
-def _climb_out_s(net: FlightNet) -> float:
-    """Endurance that the climb from the base to the lattice takes beyond its time, on the dearest of the ways out."""
-    out = net.arc_from == net.base_node
-    return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
-
-
-def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
-    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left."""
-    room = span * wave_steps - rest_after
-    length = min(longest, room)
-    if length <= transit:
-        return []
-    start = wave * wave_steps + (room - length) // 2
-    return [Sortie(take_off=start, landing=start + length)]
-
-
-def stages(
-    net: FlightNet, flights: tuple[Sortie, ...], hubs: dict[int, int], wave_steps: int, waves: int
-) -> tuple[Stage, ...]:
-    """The stage of each wave. hubs: wave boundary -> node, for every boundary at which a flight is in the air."""
-    result = []
-    spare = {flight: _spare(net, flight, hubs, wave_steps) for flight in flights}
-    for wave in range(waves):
-        begin, end = wave * wave_steps, (wave + 1) * wave_steps
-        flight = next((f for f in flights if f.take_off < end and f.landing > begin), None)
-        if flight is None:
-            base = net.base_node
-            result.append(Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0))
-            continue
-        from_step, to_step = max(flight.take_off, begin), min(flight.landing, end)
-        start = net.base_node if flight.take_off >= begin else hubs[wave]
-        stop = net.base_node if flight.landing <= end else hubs[wave + 1]
-        steps = to_step - from_step
-        share_s = spare[flight] * steps / (flight.landing - flight.take_off)
-        result.append(
-            Stage(
-                kind="fly",
-                start=start,
-                from_step=from_step - begin,
-                end=stop,
-                to_step=to_step - begin,
-                use_cap_s=steps * net.step_s + least_climb_s(net, start)[stop] + share_s,
-            )
-        )
-    return tuple(result)
-
-
-def _spare(net: FlightNet, flight: Sortie, hubs: dict[int, int], wave_steps: int) -> float:
-    """Endurance in seconds that a flight has left for climbs, after its time and the least climbs between its hubs."""
-    at = [hubs[w] for w in sorted(hubs) if flight.take_off < w * wave_steps < flight.landing]
-    ways = itertools.pairwise([net.base_node, *at, net.base_node])
-    needed_s = sum(float(least_climb_s(net, a)[b]) for a, b in ways)
-    return net.usable_s - (flight.landing - flight.take_off) * net.step_s - needed_s
-
-
-def least_climb_s(net: FlightNet, start: int) -> FloatArray:
-    """Endurance beyond its time that the way from `start` to every node takes at least."""
-    return _least(net.arc_from, net.arc_to, net.arc_use_s - net.arc_steps * net.step_s, start, len(net.node_m))
-
-
-def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list[tuple[int, int, int]]:
-    """(boundary, steps since take-off, steps until landing) for every wave boundary at which a flight is in the air."""
-    return [
-        (w, w * wave_steps - f.take_off, f.landing - w * wave_steps)
-        for f in flights
-        for w in range(1, waves)
-        if f.take_off < w * wave_steps < f.landing
-    ]
-
-
-def hubs(
-    net: FlightNet,
-    flights: tuple[Sortie, ...],
-    chainage_m: tuple[float, ...],
-    inward_m: float,
-    wave_steps: int,
-    waves: int,
-) -> dict[int, int]:
-    """For every boundary in the air: the node nearest to the wanted place that fits between the hubs before and the
-    landing after. chainage_m: the places wanted in turn. InfeasibleError when there is none."""
-    found: dict[int, int] = {}
-    out = fewest_steps(net, net.base_node)
-    back = fewest_steps(net, net.base_node, backwards=True)
-    for boundary, since, until in boundaries(flights, wave_steps, waves):
-        wanted_m = chainage_m[boundary % len(chainage_m)]
-        away_m = np.append(np.hypot(net.chainage_m - wanted_m, net.inward_m - inward_m), np.inf)
-        before = fewest_steps(net, found[boundary - 1]) if since > wave_steps else out
-        for spare in (4, 2, 0):  # steps left over, so that aircraft can keep out of each other's way
-            fits = (before <= min(since, wave_steps) - spare) & (back <= until - spare)
-            fits[net.base_node] = False
-            if fits.any():
-                break
-        else:
-            raise _cannot(
-                net.aircraft,
-                f"finds no place to be at the end of wave {boundary}: [requirement] wave_s "
-                f"{wave_steps * net.step_s:.0f} s is too short for its legs on the lattice (the shortest way out "
-                f"of its base takes {out[out > 0].min() * net.step_s:.0f} s, most of it climbing)",
-            )
-        found[boundary] = int(np.argmin(np.where(fits, away_m, np.inf)))
+        found = nearer
     return found
-
-
-def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: int, wave_start_s: float) -> Segment:
-    """The flown segment: vertices of its arcs with times after the start of the watch; no points on the ground."""
-    t_s: list[float] = []
-    points: list[FloatArray] = []
-    clock = wave_start_s + stage.from_step * net.step_s
-    use_s = float(net.arc_use_s[arcs].sum()) if stage.kind == "fly" else 0.0
-    for a in arcs if stage.kind == "fly" else ():
-        for i in range(net.vertex_start[a], net.vertex_start[a + 1]):
-            t, point = clock + float(net.vertex_t_s[i]), net.vertex_m[i]
-            if t_s and t <= t_s[-1] + 1e-6:
-                continue
-            t_s.append(t)
-            points.append(point)
-        clock += float(net.arc_steps[a]) * net.step_s
-    keep = _corners(t_s, points)
-    xyz = np.array([points[i] for i in keep]).reshape(-1, 3)
-    return Segment(
-        id=number,
-        aircraft_id=net.aircraft.id,
-        wave=wave,
-        t_s=tuple(round(t_s[i], 3) for i in keep),
-        x_m=tuple(round(float(v), 2) for v in xyz[:, 0]),
-        y_m=tuple(round(float(v), 2) for v in xyz[:, 1]),
-        alt_msl_m=tuple(round(float(v), 2) for v in xyz[:, 2]),
-        energy_wh=0.0 if net.power_w is None else math.ceil(use_s * net.power_w / 36.0) / 100.0,
-        endurance_s=math.ceil(use_s * 100.0) / 100.0,
-    )
-
-
-def _corners(t_s: list[float], points: list[FloatArray]) -> list[int]:
-    """Vertices that are not simply passed while standing still at the same place."""
-    last = len(points) - 1
-    return [
-        i
-        for i in range(len(points))
-        if i in (0, last) or not (np.array_equal(points[i - 1], points[i]) and np.array_equal(points[i], points[i + 1]))
-    ]
