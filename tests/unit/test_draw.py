@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 
 import pytest
@@ -114,3 +115,68 @@ def test_edited_weights_are_refused() -> None:
 def test_a_short_seed_is_refused() -> None:
     with pytest.raises(ConfigError, match="4 bytes"):
         draw.draw(STRATEGY, b"weak", 0)
+
+
+def test_one_layout_draws_what_it_always_drew() -> None:
+    """Written down before layouts were known: nights on record must draw again as they were drawn."""
+    rows = [draw.draw(STRATEGY, seed(k), 0).column_indices for k in range(64)]
+    golden = "d7d1576211a9fbc60386472f01c2e02d9b0d548acb25b3d1d730aed2294a1ad8"
+    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest() == golden
+
+
+def column(weight: int, begins: int, ends: int) -> Column:
+    return Column(segment_ids=(3,), weight=weight, begins=begins, ends=ends)
+
+
+LAYOUTS = replace(
+    STRATEGY,
+    waves=(
+        replace(STRATEGY.waves[0], columns=(column(2, 0, 1), column(5, 0, 0))),
+        replace(STRATEGY.waves[1], columns=(column(6, 0, 0), column(1, 0, 1), column(3, 1, 0), column(4, 1, 1))),
+        replace(STRATEGY.waves[2], columns=(column(7, 1, 0), column(7, 0, 0))),
+    ),
+)
+
+
+def test_a_wave_is_drawn_among_the_columns_of_the_layout_before() -> None:
+    nights = [draw.draw(LAYOUTS, seed(k), 0).column_indices for k in range(4000)]
+    for night in nights:
+        layout = 0
+        for wave, k in zip(LAYOUTS.waves, night, strict=True):
+            assert wave.columns[k].begins == layout
+            layout = wave.columns[k].ends
+    count = Counter(night[:2] for night in nights)
+    expected = {(0, 2): 2 / 7 * 3 / 7, (0, 3): 2 / 7 * 4 / 7, (1, 0): 5 / 7 * 6 / 7, (1, 1): 5 / 7 * 1 / 7}
+    assert set(count) == set(expected)
+    for pair, prob in expected.items():
+        assert abs(count[pair] - 4000 * prob) < 5.0 * (4000 * prob * (1.0 - prob)) ** 0.5
+
+
+def test_a_layout_that_leads_nowhere_is_refused() -> None:
+    waves = (*LAYOUTS.waves[:2], replace(LAYOUTS.waves[2], columns=LAYOUTS.waves[2].columns[1:]))
+    lost = next(k for k in range(50) if draw.columns(LAYOUTS, seed(k))[1] in (1, 3))  # ends in layout 1
+    with pytest.raises(ConfigError, match="No column of wave 2 begins in layout 1"):
+        draw.draw(replace(LAYOUTS, waves=waves), seed(lost), 0)
+
+
+def test_weights_are_summed_within_a_layout() -> None:
+    columns = (*LAYOUTS.waves[1].columns[:3], column(5, 1, 1))
+    waves = (LAYOUTS.waves[0], replace(LAYOUTS.waves[1], columns=columns), LAYOUTS.waves[2])
+    edited = replace(LAYOUTS, waves=waves)
+    found = next(k for k in range(50) if draw.columns(LAYOUTS, seed(k))[0] == 0)
+    with pytest.raises(ConfigError, match="wave 1 in layout 1 add up to 8, not to 7"):
+        draw.draw(edited, seed(found), 0)
+
+
+def test_a_schedule_is_known_by_everything_but_its_certificate() -> None:
+    whole = draw.schedule_sha256(STRATEGY)
+    assert whole == draw.schedule_sha256(replace(STRATEGY, certificate=replace(CERTIFICATE, floor=0.9)))
+    segments = (replace(STRATEGY.segments[0], x_m=(0.0, 0.5)), *STRATEGY.segments[1:])
+    waves = (*STRATEGY.waves[:3], replace(STRATEGY.waves[3], end_s=41.0))
+    for edited in (
+        replace(STRATEGY, segments=segments),
+        replace(STRATEGY, waves=waves),
+        replace(STRATEGY, weight_total=8),
+        replace(STRATEGY, input_hashes={"terrain": "0"}),
+    ):
+        assert draw.schedule_sha256(edited) != whole

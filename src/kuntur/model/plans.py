@@ -99,6 +99,10 @@ class Certificate(Struct, frozen=True, kw_only=True):
     reveal: tuple[tuple[float, float], ...] = ()
     """(minutes, detection) for a crosser who is told all draws of that many minutes ahead: estimates, not bounds."""
     history: tuple[Solved, ...] = ()
+    schedule_sha256: str = ""
+    """`patrol.draw.schedule_sha256` of the schedule all of this was computed on. Empty: not stated; never flown."""
+    seed: int | None = None
+    """Of attack, ceiling, leak and reveal, which sample: with it anybody computes the same numbers again."""
 
 
 class Strategy(Struct, frozen=True, kw_only=True):

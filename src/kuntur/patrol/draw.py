@@ -3,6 +3,8 @@
 The seed's SHA-256 is published before the watch and the seed after it, so anyone can check that the night flown was
 drawn and not chosen. Random bits are HMAC-SHA256(seed, wave, counter), turned into whole numbers below the total weight
 by rejection, so every column has exactly the probability the certificate was computed with.
+
+A wave is drawn among the columns that begin in the layout which the wave before ended in; the watch begins in layout 0.
 """
 
 from __future__ import annotations
@@ -32,11 +34,21 @@ def strategy_sha256(strategy: Strategy) -> str:
     return hashlib.sha256(msgspec.json.encode(strategy, order="deterministic")).hexdigest()
 
 
+def schedule_sha256(strategy: Strategy) -> str:
+    """SHA-256 of what is flown and drawn from (all but the certificate) and of its inputs, hex: what a certificate is
+    about. The same number whatever the certificate says."""
+    parts = {name: getattr(strategy, name) for name in strategy.__struct_fields__ if name != "certificate"}
+    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
 def draw(strategy: Strategy, seed: bytes, start_t_ns: int) -> Tasking:
-    """One column a wave, independently, and the sorties they make. ConfigError for a short seed or bad weights."""
+    """One column a wave, given only the layout that the wave before ended in, and the sorties they make.
+
+    ConfigError for a short seed, weights that do not add up, or a layout from which nothing leads on.
+    """
     if len(seed) < SEED_BYTES:
         raise ConfigError(f"The seed has {len(seed)} bytes.", remedy=f"Draw with {SEED_BYTES} random bytes or more.")
-    chosen = tuple(_column(strategy, wave, seed) for wave in range(len(strategy.waves)))
+    chosen = columns(strategy, seed)
     return Tasking(
         strategy_sha256=strategy_sha256(strategy),
         seed_commitment=commitment(seed),
@@ -51,16 +63,30 @@ def check(strategy: Strategy, tasking: Tasking, seed: bytes) -> bool:
     return draw(strategy, seed, tasking.start_t_ns) == tasking
 
 
-def _column(strategy: Strategy, wave: int, seed: bytes) -> int:
-    """Index of the column drawn for one wave."""
-    weights = [column.weight for column in strategy.waves[wave].columns]
+def columns(strategy: Strategy, seed: bytes) -> tuple[int, ...]:
+    """Index of the column drawn for each wave, layouts followed from one to the next. ConfigError as `draw`."""
+    chosen, layout = [], 0
+    for wave in range(len(strategy.waves)):
+        chosen.append(_column(strategy, wave, layout, seed))
+        layout = strategy.waves[wave].columns[chosen[-1]].ends
+    return tuple(chosen)
+
+
+def _column(strategy: Strategy, wave: int, layout: int, seed: bytes) -> int:
+    """Index of the column drawn for one wave, among those that begin in a layout."""
+    options = [k for k, column in enumerate(strategy.waves[wave].columns) if column.begins == layout]
+    weights = [strategy.waves[wave].columns[k].weight for k in options]
+    remedy = "Use the plan as `kuntur plan` wrote it."
+    if not options:
+        raise ConfigError(f"No column of wave {wave} begins in layout {layout}, which can be reached.", remedy=remedy)
     if min(weights) < 0 or sum(weights) != strategy.weight_total:
         raise ConfigError(
-            f"The weights of wave {wave} add up to {sum(weights)}, not to {strategy.weight_total}.",
-            remedy="Use the plan as `kuntur plan` wrote it.",
+            f"The weights of wave {wave}{f' in layout {layout}' * (layout > 0)} add up to {sum(weights)}, not to "
+            f"{strategy.weight_total}.",
+            remedy=remedy,
         )
     number = _below(strategy.weight_total, seed, wave)
-    return next(k for k, upper in enumerate(accumulate(weights)) if number < upper)
+    return options[next(k for k, upper in enumerate(accumulate(weights)) if number < upper)]
 
 
 def _below(limit: int, seed: bytes, wave: int) -> int:
