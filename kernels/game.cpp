@@ -94,12 +94,12 @@ float float_up(double x) {
     return static_cast<double>(nearest) >= x ? nearest : std::nextafter(nearest, 2.0F);
 }
 
-using Values = std::tuple<Out<float>, Out<float>, double, Out<float>>;
+using Values = std::tuple<Out<float>, Out<float>, Out<double>, Out<float>>;
 
-Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::int32_t, 3> plan, In<double, 1> sigma,
+Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::int32_t, 3> plan, In<double, 2> sigma,
                      In<float, 1> value_next, In<float, 1> mid_next, double out_next, int threads) {
     const Graph& g = held.graph;
-    require(plan.shape(0) == sigma.size() && plan.shape(2) >= 1, "plan and sigma differ");
+    require(plan.shape(0) == sigma.shape(1) && plan.shape(2) >= 1, "plan and sigma differ");
     require(static_cast<std::int32_t>(value_next.size()) == g.cells, "value_next is not (cells)");
     require(static_cast<std::int32_t>(mid_next.size()) == g.mids, "mid_next is not (mids)");
     require(pieces.cells() == g.cells, "pieces and graph differ");
@@ -109,12 +109,16 @@ Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::in
     const int groups = (columns + lanes - 1) / lanes;
     const auto cells = static_cast<std::size_t>(g.cells);
     const auto mids = static_cast<std::size_t>(g.mids);
-    auto value = make_out<float>({cells});
-    auto mid = make_out<float>({mids});
+    const std::size_t begins = sigma.shape(0), states = cells + mids;
+    auto value = make_out<float>({begins, cells});
+    auto mid = make_out<float>({begins, mids});
+    auto out = make_out<double>({begins});
     auto column_out = make_out<float>({static_cast<std::size_t>(columns)});
-    double out = 0.0;
     {
         nb::gil_scoped_release free_interpreter;
+        const auto weight_of = [&](std::size_t begin, int column) {
+            return column < columns ? sigma.data()[begin * static_cast<std::size_t>(columns) + static_cast<std::size_t>(column)] : 0.0;
+        };
         std::vector<std::vector<double>> sums(static_cast<std::size_t>(groups));
         share(groups, threads, [&](int group) {
             Room room(g, steps, static_cast<std::int32_t>(plan.shape(1)), std::min(g.longest, steps) + 1);
@@ -123,24 +127,31 @@ Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::in
             s.value_next = value_next.data();
             s.mid_next = mid_next.data();
             sweep(g, pieces.pieces, s);
-            double weight[lanes];
-            for (int lane = 0; lane < lanes; ++lane) {
-                const int column = group * lanes + lane;
-                weight[lane] = column < columns ? sigma.data()[column] : 0.0;
-                if (column < columns) column_out.data()[column] = std::max(s.start_best[lane], float_up(out_next));
-            }
             std::vector<double>& sum = sums[static_cast<std::size_t>(group)];
-            sum.resize(cells + mids);
-            expect(g, s, weight, sum.data(), sum.data() + cells);
+            sum.assign(begins * states, 0.0);
+            for (std::size_t begin = 0; begin < begins; ++begin) {
+                double weight[lanes], any = 0.0;
+                for (int lane = 0; lane < lanes; ++lane) any += weight[lane] = weight_of(begin, group * lanes + lane);
+                double* at = sum.data() + begin * states;
+                if (any > 0.0) expect(g, s, weight, at, at + cells);
+            }
+            for (int lane = 0; lane < lanes && group * lanes + lane < columns; ++lane) {
+                column_out.data()[group * lanes + lane] = std::max(s.start_best[lane], float_up(out_next));
+            }
         });
-        for (std::size_t i = 0; i < cells + mids; ++i) {
+        for (std::size_t begin = 0; begin < begins; ++begin) {
+            for (std::size_t i = 0; i < states; ++i) {
+                double total = 0.0;
+                for (const std::vector<double>& sum : sums) total += sum[begin * states + i];
+                const float rounded = float_up(total * (1.0 + 1e-12));
+                (i < cells ? value.data()[begin * cells + i] : mid.data()[begin * mids + i - cells]) = rounded;
+            }
             double total = 0.0;
-            for (const std::vector<double>& sum : sums) total += sum[i];
-            const float rounded = float_up(total * (1.0 + 1e-12));
-            (i < cells ? value.data()[i] : mid.data()[i - cells]) = rounded;
+            for (int column = 0; column < columns; ++column) {
+                total += weight_of(begin, column) * static_cast<double>(column_out.data()[column]);
+            }
+            out.data()[begin] = total * (1.0 + 1e-12);
         }
-        for (int column = 0; column < columns; ++column) out += sigma.data()[column] * static_cast<double>(column_out.data()[column]);
-        out *= 1.0 + 1e-12;
     }
     return {value, mid, out, column_out};
 }
@@ -258,11 +269,17 @@ std::vector<Choice> start_choices(const Graph& g, const Sweep& s, const Trace& t
 using Derivative = std::tuple<Out<double>, Out<double>, double, Out<float>>;
 
 Derivative forward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::int32_t, 3> plan, In<double, 1> sigma,
-                        In<float, 1> value_next, In<float, 1> mid_next, double out_next, In<std::int32_t, 1> state,
-                        In<double, 1> mass, double out_mass, double temperature, int waves_after, bool follow,
-                        int threads) {
+                        In<std::int32_t, 1> begin, In<float, 1> value_next, In<float, 1> mid_next, double out_next,
+                        In<std::int64_t, 1> state_start, In<std::int32_t, 1> state, In<double, 1> mass, In<double, 1> out_mass,
+                        double temperature, int waves_after, bool follow, int threads) {
     const Graph& g = held.graph;
-    require(plan.shape(0) == sigma.size() && plan.shape(2) >= 1, "plan and sigma differ");
+    require(plan.shape(0) == sigma.size() && begin.size() == sigma.size() && plan.shape(2) >= 1, "plan, sigma and begin differ");
+    require(state_start.size() == out_mass.size() + 1 && state_start.data()[0] == 0 &&
+                state_start.data()[out_mass.size()] == static_cast<std::int64_t>(state.size()),
+            "states and layouts differ");
+    for (std::size_t i = 0; i < begin.size(); ++i) {
+        require(begin.data()[i] >= 0 && static_cast<std::size_t>(begin.data()[i]) < out_mass.size(), "a column begins nowhere");
+    }
     require(static_cast<std::int32_t>(value_next.size()) == g.cells && static_cast<std::int32_t>(mid_next.size()) == g.mids,
             "values are not of this graph");
     require(pieces.cells() == g.cells && state.size() == mass.size(), "pieces or states are not of this graph");
@@ -302,7 +319,10 @@ Derivative forward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std:
                 const double probability = sigma.data()[column];
                 Trace trace(g, s, lane, sum.next.data(), sum.flow.data());
                 double total = 0.0;
-                for (std::size_t i = 0; i < state.size(); ++i) {
+                const auto from = static_cast<std::size_t>(begin.data()[column]);
+                const auto first = static_cast<std::size_t>(state_start.data()[from]);
+                const auto last = static_cast<std::size_t>(state_start.data()[from + 1]);
+                for (std::size_t i = first; i < last; ++i) {
                     const std::int32_t x = state.data()[i];
                     const double d = mass.data()[i];
                     const auto worth = static_cast<double>(x < g.cells ? trace.value(0, x) : mid_value(g, s, x - g.cells, lane));
@@ -314,14 +334,15 @@ Derivative forward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std:
                         trace.from_mid(x - g.cells, d, probability * d * worth, probability);
                     }
                 }
-                if (out_mass > 0.0) {
+                const double outside = out_mass.data()[from];
+                if (outside > 0.0) {
                     double stay_out = 1.0;
                     const auto choices = start_choices(g, s, trace, out_next, temperature, waves_after, stay_out);
-                    total += out_mass * stay_out * out_next;
-                    sum.out += probability * out_mass * stay_out;
+                    total += outside * stay_out * out_next;
+                    sum.out += probability * outside * stay_out;
                     for (const Choice& choice : choices) {
                         if (choice.share == 0.0) continue;
-                        const double d = out_mass * choice.share;
+                        const double d = outside * choice.share;
                         total += d * choice.value;
                         if (follow && probability > 0.0) trace.from_cell(choice.t, choice.u, d, probability * d * choice.value, probability);
                     }
@@ -356,11 +377,14 @@ void register_game(nanobind::module_& m) {
         .def_prop_ro("count", &HeldPieces::count);
     m.def("backward_wave", &backward_wave, "graph"_a, "pieces"_a, "plan"_a, "sigma"_a, "value_next"_a, "mid_next"_a,
           "out_next"_a, "threads"_a,
-          "One wave of the exact recursion. plan: int32 (columns, aircraft, steps) of pieces or -1; sigma: float64.\n"
-          "Returns value float32 (cells), mid float32 (mids), out float, column_out float32 (columns), rounded up.");
-    m.def("forward_wave", &forward_wave, "graph"_a, "pieces"_a, "plan"_a, "sigma"_a, "value_next"_a, "mid_next"_a,
-          "out_next"_a, "state"_a, "mass"_a, "out_mass"_a, "temperature"_a, "waves_after"_a, "follow"_a, "threads"_a,
-          "The best response through one wave. state: int32 (n) cells, then cells + mid-arc states; mass: float64 (n).\n"
+          "One wave of the exact recursion, columns that end in one layout. plan: int32 (columns, aircraft, steps) of pieces\n"
+          "or -1; sigma: float64 (layouts at the beginning, columns). Returns value float32 (layouts, cells), mid float32\n"
+          "(layouts, mids), out float64 (layouts), column_out float32 (columns), rounded up.");
+    m.def("forward_wave", &forward_wave, "graph"_a, "pieces"_a, "plan"_a, "sigma"_a, "begin"_a, "value_next"_a,
+          "mid_next"_a, "out_next"_a, "state_start"_a, "state"_a, "mass"_a, "out_mass"_a, "temperature"_a, "waves_after"_a,
+          "follow"_a, "threads"_a,
+          "The best response through one wave, columns that end in one layout; begin: int32 (columns) layout each begins in.\n"
+          "state: int32 (n) cells, then cells + mid-arc states, of layout after layout from state_start; mass: float64 (n).\n"
           "Returns survival by column float64, next masses float64 (cells + mids), mass still outside, flow float32\n"
           "(steps, cells); empty masses and flow unless follow.");
     register_game_routes(m);

@@ -67,17 +67,18 @@ def told_value(view: exposure.View, mixture: game.Mixture) -> float:
     graph, n, waves = view.graph, mixture.plans[0].shape[2], len(mixture.plans)
     memo: dict[tuple[object, ...], float] = {}
 
-    def before(w: int, state: object) -> float:  # a wave is about to begin; its draw is not known yet
+    def before(w: int, layout: int, state: object) -> float:  # a wave is about to begin; its draw is not known yet
         if w == waves:
             return 0.0
-        key = ("before", w, state)
+        key = ("before", w, layout, state)
         if key not in memo:
-            memo[key] = sum(p * during(w, s, 0, state) for s, p in enumerate(mixture.sigma[w]))
+            drawn = [(s, p) for s, p in enumerate(mixture.sigma[w]) if mixture.begins[w][s] == layout]
+            memo[key] = sum(p * during(w, s, 0, state) for s, p in drawn)
         return memo[key]
 
     def during(w: int, s: int, t: int, state: object) -> float:
         if t == n:
-            return before(w + 1, state)
+            return before(w + 1, int(mixture.ends[w][s]), state)
         key = (w, s, t, state)
         if key in memo:
             return memo[key]
@@ -104,7 +105,7 @@ def told_value(view: exposure.View, mixture: game.Mixture) -> float:
         v = int(graph.arc_to[a])
         return 1.0 if v == graph.count else during(w, s, t, ("in", v))
 
-    return before(0, "out")
+    return sum(float(p) * before(0, layout, "out") for layout, p in enumerate(mixture.start))
 
 
 def random_instance(seed: int, *, columns: int = 2) -> tuple[exposure.View, game.Mixture]:
@@ -116,7 +117,76 @@ def random_instance(seed: int, *, columns: int = 2) -> tuple[exposure.View, game
     view = small_view([(u, v, t) for (u, v), t in arcs.items() if u != v], cells, [0, 1], pieces, aircraft=2)
     plans = tuple(rng.integers(-1, 6, (columns, 2, steps)).astype(np.int32) for _ in range(waves))
     sigma = tuple(rng.dirichlet(np.ones(columns)) for _ in range(waves))
-    return view, game.Mixture(plans=plans, sigma=sigma)
+    return view, game.mixture(plans, sigma)
+
+
+def with_layouts(mixture: game.Mixture, seed: int, layouts: int = 2) -> game.Mixture:
+    """The same columns, spread over layouts: every layout of a wave has some to begin with."""
+    rng = np.random.default_rng(seed)
+    begins = [np.arange(len(s)).astype(np.int32) % layouts for s in mixture.sigma]
+    ends = [rng.permutation(np.arange(len(s)) % layouts).astype(np.int32) for s in mixture.sigma]
+    sigma = [s / np.bincount(b, s)[b] for s, b in zip(mixture.sigma, begins, strict=True)]
+    return game.mixture(mixture.plans, sigma, begins, ends, rng.dirichlet(np.ones(layouts)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_layouts_equal_plain_recursion(seed: int) -> None:
+    view, plain = random_instance(seed, columns=5)
+    mixture = with_layouts(plain, seed)
+    exact = told_value(view, mixture)
+    bound = game.backward(view, mixture)
+    assert 1.0 - bound.floor == pytest.approx(exact, rel=2e-5)
+    assert bound.floor <= 1.0 - exact + 1e-6
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed))
+    shares = game.marginal(mixture)
+    assert response.survival[0] @ mixture.sigma[0] == pytest.approx(exact, rel=1e-4)
+    for w in range(3):
+        assert response.survival[w] @ mixture.sigma[w] <= exact * (1.0 + 1e-4)  # some are through by then
+        assert shares[w].sum() == pytest.approx(1.0)
+        for i, j in itertools.product(range(2), range(2)):
+            chosen = np.flatnonzero((mixture.begins[w] == i) & (mixture.ends[w] == j))
+            if len(chosen):
+                priced = game.price(view, mixture.plans[w][chosen], w, bound, response, begins=i, ends=j)
+                assert priced == pytest.approx(response.survival[w][chosen], rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_fixed_routes_through_layouts(seed: int) -> None:
+    """A route's detection and the posterior of what was flown, by enumeration of all nights."""
+    view, plain = random_instance(seed, columns=5)
+    mixture = with_layouts(plain, seed)
+    route = np.full((1, 12), -1, np.int32)
+    route[0, 2:9] = [0, 0, 1, 1, 2, 3, 3]
+    plan, _ = game.squared(mixture, view)
+    exposure = _kernels.route_exposure(view.seen, plan, route, 1)[0]
+    weights, survival = game.posterior(mixture, exposure)
+    total, by_column = 0.0, np.zeros_like(weights)
+    for night in itertools.product(*(range(len(s)) for s in mixture.sigma)):
+        probability = mixture.start[mixture.begins[0][night[0]]]
+        for w, s in enumerate(night):
+            joined = w == 0 or mixture.begins[w][s] == mixture.ends[w - 1][night[w - 1]]
+            probability *= mixture.sigma[w][s] if joined else 0.0
+        miss = probability * math.exp(-sum(exposure[w, s] for w, s in enumerate(night)))
+        total += miss
+        for w, s in enumerate(night):
+            by_column[w, s] += miss
+    assert survival == pytest.approx(total)
+    assert weights == pytest.approx(by_column / total)
+    assert game.route_detection(view, mixture, route) == pytest.approx([1.0 - total])
+    assert 1.0 - total >= game.backward(view, mixture).floor - 1e-7
+
+
+def test_a_repeated_day_lets_crossers_end_in_the_second() -> None:
+    """Three steps to cross, four in a day, seen at the beginning of each: only who ends tomorrow is safe."""
+    view = small_view([(0, 1, 3)], 1, [0], [{0: 1.0}])
+    plan = np.array([[[0, 0, -1, -1]]], np.int32)
+    mixture = game.mixture([plan], [np.ones(1)])
+    assert game.backward(view, mixture).floor == pytest.approx(1.0 - math.exp(-1.0), abs=1e-5)
+    view = small_view([(0, 1, 2)], 1, [0], [{0: 1.0}])
+    plan = np.array([[[-1, 0, 0, -1]]], np.int32)
+    mixture = game.mixture([plan], [np.ones(1)])
+    assert game.backward(view, mixture).floor == pytest.approx(1.0 - math.exp(-1.0), abs=1e-5)
+    assert game.backward(view, mixture, cycles=2).floor == pytest.approx(0.0, abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -124,8 +194,8 @@ def test_backward_equals_plain_recursion(seed: int) -> None:
     view, mixture = random_instance(seed)
     exact = told_value(view, mixture)
     bound = game.backward(view, mixture)
-    assert bound.out[0] == pytest.approx(exact, rel=2e-5)
-    assert bound.out[0] * (1.0 + 1e-6) >= exact  # rounded up
+    assert bound.out[0][0] == pytest.approx(exact, rel=2e-5)
+    assert bound.out[0][0] * (1.0 + 1e-6) >= exact  # rounded up
     assert bound.floor <= 1.0 - exact + 1e-9  # the certified floor errs down
     assert bound.floor >= 1.0 - exact * (1.0 + 1e-4) - 1e-6
 
@@ -136,7 +206,7 @@ def test_one_column_per_wave_is_the_shortest_path(seed: int) -> None:
     plan, sigma = game.squared(mixture, view)
     cost = _kernels.mixture_exposure(view.seen, plan, sigma, 1)
     least, _ = _kernels.cheapest_routes(view.arcs, cost, np.zeros(2, np.int32), np.array([0, 12], np.int32))
-    assert game.backward(view, mixture).out[0] == pytest.approx(
+    assert game.backward(view, mixture).out[0][0] == pytest.approx(
         math.exp(-least[0]) if least[0] < 1e9 else 0.0, rel=1e-4
     )
 
@@ -166,7 +236,7 @@ def test_no_route_beats_the_floor_and_the_attack_is_a_real_route(seed: int) -> N
 def test_two_schedules_with_exposures_0_and_2_give_043_not_063() -> None:
     view = small_view([(0, 1, 1)], 1, [0], [{0: 2.0}])
     plan = np.array([[[-1]], [[0]]], np.int32)
-    mixture = game.Mixture(plans=(plan,), sigma=(np.array([0.5, 0.5]),))
+    mixture = game.mixture((plan,), (np.array([0.5, 0.5]),))
     truth = 1.0 - 0.5 * (1.0 + math.exp(-2.0))
     fixed = game.route_detection(view, mixture, np.array([[0]], np.int32))
     assert fixed[0] == pytest.approx(truth, abs=1e-6)
@@ -181,8 +251,8 @@ def test_mid_arc_states_are_carried_over_the_boundary() -> None:
     view = small_view([(0, 1, 3)], 1, [0], [{0: 1.0}])
     quiet, seen = np.array([[[-1, -1]]], np.int32), np.array([[[0, 0]]], np.int32)
     one = (np.ones(1),) * 2
-    assert game.backward(view, game.Mixture(plans=(seen, quiet), sigma=one)).out[0] == pytest.approx(math.exp(-1.0))
-    assert game.backward(view, game.Mixture(plans=(quiet, seen), sigma=one)).out[0] == pytest.approx(math.exp(-1.0))
+    assert game.backward(view, game.mixture((seen, quiet), one)).out[0][0] == pytest.approx(math.exp(-1.0))
+    assert game.backward(view, game.mixture((quiet, seen), one)).out[0][0] == pytest.approx(math.exp(-1.0))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -191,19 +261,19 @@ def test_derivative_supports_the_value_from_below(seed: int) -> None:
     view, mixture = random_instance(seed, columns=3)
     bound = game.backward(view, mixture)
     response = game.respond(view, mixture, bound, np.random.default_rng(0))
-    assert response.survival[0] @ mixture.sigma[0] == pytest.approx(bound.out[0], rel=1e-4)
+    assert response.survival[0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
     for w, sigma in enumerate(mixture.sigma):
         priced = game.price(view, mixture.plans[w], w, bound, response)
         assert priced == pytest.approx(response.survival[w], rel=1e-6)
         for step in (1e-3, 0.3):
             moved = (1.0 - step) * sigma + step * np.eye(3)[int(response.survival[w].argmin())]
             other = game.backward(
-                view, game.Mixture(plans=mixture.plans, sigma=(*mixture.sigma[:w], moved, *mixture.sigma[w + 1 :]))
+                view, game.mixture(mixture.plans, (*mixture.sigma[:w], moved, *mixture.sigma[w + 1 :]))
             )
-            below = bound.out[0] + response.survival[w] @ (moved - sigma)
-            assert other.out[0] >= below - 2e-5
+            below = bound.out[0][0] + response.survival[w] @ (moved - sigma)
+            assert other.out[0][0] >= below - 2e-5
             if step == 1e-3:
-                assert other.out[0] == pytest.approx(below, abs=2e-3)
+                assert other.out[0][0] == pytest.approx(below, abs=2e-3)
 
 
 def test_survival_factors_are_rounded_up() -> None:
@@ -263,7 +333,7 @@ def test_line_patrol_mixture_is_worth_its_value_to_a_fixed_route() -> None:
     )
     used = [(w, p) for w, p in zip(walks, answer.x, strict=False) if p > 1e-9]
     plan = np.array([[w] for w, _ in used], np.int32)
-    mixture = game.Mixture(plans=(plan,), sigma=(np.array([p for _, p in used]),))
+    mixture = game.mixture((plan,), (np.array([p for _, p in used]),))
     routes = np.repeat(np.arange(cells, dtype=np.int32)[:, None], steps, axis=1)
     detection = game.route_detection(view, mixture, routes)
     assert detection.min() == pytest.approx(steps / (cells + steps - 1), abs=1e-6)

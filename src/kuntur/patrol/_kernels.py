@@ -33,9 +33,10 @@ def backward_wave(
     mid_next: SingleArray,
     out_next: float,
     threads: int,
-) -> tuple[SingleArray, SingleArray, float, SingleArray]:
-    """Value of cells, of mid-arc states, of being outside, and the last by column; plan (columns, aircraft, steps)."""
-    result: tuple[SingleArray, SingleArray, float, SingleArray] = _core.backward_wave(
+) -> tuple[SingleArray, SingleArray, FloatArray, SingleArray]:
+    """For columns that end in one layout, with weights sigma (layouts at the beginning, columns): value of cells, of
+    mid-arc states, of being outside, each by layout, and the last by column; plan (columns, aircraft, steps)."""
+    result: tuple[SingleArray, SingleArray, FloatArray, SingleArray] = _core.backward_wave(
         graph, seen, plan, sigma, value_next, mid_next, out_next, threads
     )
     return result
@@ -46,26 +47,31 @@ def forward_wave(
     seen: Any,
     plan: IntArray,
     sigma: FloatArray,
+    begin: IntArray,
     value_next: SingleArray,
     mid_next: SingleArray,
     out_next: float,
+    state_start: NDArray[np.int64],
     state: IntArray,
     mass: FloatArray,
-    out_mass: float,
+    out_mass: FloatArray,
     temperature: float,
     waves_after: int,
     follow: bool,
     threads: int,
 ) -> tuple[FloatArray, FloatArray, float, SingleArray]:
-    """Survival by column, next masses (cells, then mid-arc), mass still outside, flow (steps, cells)."""
+    """For columns that end in one layout: survival by column, next masses (cells, then mid-arc), mass still outside,
+    flow (steps, cells). States of layout after layout, from state_start (layouts + 1,)."""
     result: tuple[FloatArray, FloatArray, float, SingleArray] = _core.forward_wave(
         graph,
         seen,
         plan,
         sigma,
+        begin,
         value_next,
         mid_next,
         out_next,
+        state_start,
         state,
         mass,
         out_mass,

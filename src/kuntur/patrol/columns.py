@@ -253,9 +253,7 @@ def sigma_of(logits: FloatArray) -> FloatArray:
 
 
 def mixture_of(columns: list[list[Column]], sigma: list[FloatArray]) -> Mixture:
-    return Mixture(
-        plans=tuple(np.ascontiguousarray(np.stack([c.plan for c in wave])) for wave in columns), sigma=tuple(sigma)
-    )
+    return game.mixture([np.ascontiguousarray(np.stack([c.plan for c in wave])) for wave in columns], sigma)
 
 
 class Search(Struct, kw_only=True, eq=False):

@@ -1,18 +1,21 @@
 """The segment game: its exact value, the best response to a mixture, and the price of new columns.
 
-A night is cut into waves. In wave w a column s is drawn with probability sigma_w(s), independently of other waves; a
-column is one segment for each aircraft between fixed hubs. Survival of a crosser who is exposed to H is exp(-H).
+A night is cut into waves. At the boundary before each wave the aircraft are in one of a few *layouts* (joint hub
+places), which the crosser is told; a column s leads from one layout to another and is drawn with probability
+sigma_w(s | layout), independently of all else. One layout everywhere is the plain game with fixed hubs. Survival of a
+crosser who is exposed to H is exp(-H).
 
 `backward` computes the exact survival of a crosser who learns each wave's column as the wave begins and may then start,
-wait or move as he likes. States at a wave's boundary: in cell u, on arc a with r steps to go, or not yet started. For
-the last wave first, V(u) = 0 unless u is the goal; then for every column s
+wait or move as he likes. States at a boundary: the layout, with: in cell u, on arc a with r steps to go, or not yet
+started. For the last wave first, V(., u) = 0 unless u is the goal; then for every column s, which ends in layout j,
 
     M_s(t, u) = max( stay one step: e^-h M_s(t + 1, u),
-                     for each arc of tau steps: e^-(h of tau steps in u) M_s(t + tau, v) )
+                     for each arc of tau steps: e^-(h of tau steps in u) M_s(t + tau, v) ),   M_s(end, u) = V_w+1(j, u)
 
-with the mid-arc value at the wave's end where an arc crosses it, V_w = sum_s sigma_w(s) M_s(start of w), the same for
-mid-arc states, and O_w = sum_s sigma_w(s) max(O_w+1, best start in the wave). The floor is 1 - O_0. A crosser who knows
-less has fewer policies, so nobody survives more often; no expectation is ever taken inside the exponential.
+with the mid-arc value at the wave's end where an arc crosses it, V_w(i) = sum of sigma_w(s | i) M_s(start of w) over
+the columns that begin in i, the same for mid-arc states, and O_w(i) = sum of sigma_w(s | i) max(O_w+1(j), best start in
+the wave). The floor is 1 - sum of start(i) O_0(i). A crosser who knows less has fewer policies, so nobody survives more
+often; no expectation is ever taken inside the exponential.
 
 Rounding: survival factors, their products over a wave, V, mid-arc values and O are rounded up; the two products left to
 nearest in each hop are covered by `_inflation`, so that the floor errs down only.
@@ -21,6 +24,7 @@ nearest in each hop are covered by `_inflation`, so that the floor errs down onl
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,34 +43,74 @@ STATES_KEPT: Final = 400  # boundary states the best response is followed from; 
 
 
 class Mixture(Struct, frozen=True, kw_only=True, eq=False):
-    """Columns and their probabilities, wave by wave.
+    """Columns and their probabilities, wave by wave. Made by `mixture`.
 
     plans: per wave int32 (columns, aircraft, steps): the piece each aircraft flies in each step, -1 where it is not
-    seen to look. sigma: per wave float64 (columns,), summing to 1.
+    seen to look. sigma: per wave float64 (columns,), summing to 1 over the columns that begin in one layout. begins,
+    ends: per wave int32 (columns,), the layouts a column leads from and to. start: probability of each first layout.
     """
 
     plans: tuple[IntArray, ...]
     sigma: tuple[FloatArray, ...]
+    begins: tuple[IntArray, ...]
+    ends: tuple[IntArray, ...]
+    start: FloatArray
+
+    @property
+    def layouts(self) -> tuple[int, ...]:
+        """How many layouts there are at each boundary, the end included."""
+        most = [int(ends.max(initial=0)) + 1 for ends in self.ends]
+        return (len(self.start), *most)
 
 
 class Bound(Struct, frozen=True, kw_only=True, eq=False):
-    """The exact value and what it is made of. value, mid, out: per wave boundary 0..W, survival of each state."""
+    """The exact value and what it is made of: survival of each state at each boundary 0..W.
+
+    value (layouts, cells), mid (layouts, mid-arc states), out (layouts,): one array a boundary.
+    """
 
     floor: float
     value: tuple[SingleArray, ...]
     mid: tuple[SingleArray, ...]
-    out: tuple[float, ...]
+    out: tuple[FloatArray, ...]
+
+
+class Standing(Struct, frozen=True, kw_only=True, eq=False):
+    """Undetected crossers at a wave's beginning: states and mass of layout after layout from start[i] on; those not
+    yet started are out (layouts,)."""
+
+    start: NDArray[np.int64]
+    state: IntArray
+    mass: FloatArray
+    out: FloatArray
 
 
 class Response(Struct, frozen=True, kw_only=True, eq=False):
-    """Where the best response goes. survival: per wave (columns,), the derivative of survival by sigma. flow: per wave
-    (steps, cells), undetected mass there times its survival to go. states, mass, out_mass: at each wave's beginning."""
+    """Where the best response goes. survival: per wave (columns,), of those who meet the column, the derivative of
+    survival by its probability. flow: per wave (steps, cells), undetected mass there times its survival to go.
+    standing: at each wave's beginning."""
 
     survival: tuple[FloatArray, ...]
     flow: tuple[SingleArray, ...]
-    states: tuple[IntArray, ...]
-    mass: tuple[FloatArray, ...]
-    out_mass: tuple[float, ...]
+    standing: tuple[Standing, ...]
+
+
+def mixture(
+    plans: Sequence[IntArray],
+    sigma: Sequence[FloatArray],
+    begins: Sequence[IntArray] | None = None,
+    ends: Sequence[IntArray] | None = None,
+    start: FloatArray | None = None,
+) -> Mixture:
+    """A mixture; with one layout at every boundary where none are given."""
+    none = [np.zeros(len(s), np.int32) for s in sigma]
+    return Mixture(
+        plans=tuple(plans),
+        sigma=tuple(sigma),
+        begins=tuple(none if begins is None else begins),
+        ends=tuple(none if ends is None else ends),
+        start=np.ones(1) if start is None else start,
+    )
 
 
 def plan_of(view: View, plan: IntArray) -> IntArray:
@@ -75,25 +119,83 @@ def plan_of(view: View, plan: IntArray) -> IntArray:
     return np.ascontiguousarray(np.repeat(plan, divisions, axis=2) if divisions > 1 else plan)
 
 
-def backward(view: View, mixture: Mixture, *, threads: int = 2) -> Bound:
-    """The exact value of a mixture against one class of crosser, and its certified floor."""
-    value = [np.zeros(view.graph.count, np.float32)]
-    mid = [np.zeros(view.arcs.mids, np.float32)]
-    out = [0.0]
-    for plan, sigma in zip(reversed(mixture.plans), reversed(mixture.sigma), strict=True):
-        v, x, o, _ = _kernels.backward_wave(
-            view.arcs, view.seen, plan_of(view, plan), sigma, value[-1], mid[-1], out[-1], threads
-        )
-        value.append(v)
-        mid.append(x)
-        out.append(o)
-    survival = out[-1] * _inflation(view, mixture)
+def backward(view: View, mixture: Mixture, *, threads: int = 2, cycles: int = 1) -> Bound:
+    """The exact value of a mixture against one class of crosser, and its certified floor.
+
+    cycles: with 2, the plan is drawn anew and flown again at once, and whoever began in the first may end in the second
+    (a day of 24 hours that repeats; the last boundary has one layout then). The arrays are those of the first.
+    """
+    value = [np.zeros((mixture.layouts[-1], view.graph.count), np.float32)]
+    mid = [np.zeros((mixture.layouts[-1], view.arcs.mids), np.float32)]
+    out = [np.zeros(mixture.layouts[-1])]
+    for _ in range(cycles - 1):  # nobody starts in a later cycle
+        last = _swept(view, mixture, [value[-1]], [mid[-1]], [out[-1]], threads)
+        value = [_up(mixture.start @ last[0][-1].astype(np.float64))[None]]
+        mid = [_up(mixture.start @ last[1][-1].astype(np.float64))[None]]
+    value, mid, out = _swept(view, mixture, value, mid, out, threads)
+    survival = float(mixture.start @ out[-1]) * (1.0 + 1e-12) * _inflation(view, mixture) ** cycles
     return Bound(
         floor=max(0.0, math.nextafter(1.0 - survival, -1.0)),
         value=tuple(reversed(value)),
         mid=tuple(reversed(mid)),
         out=tuple(reversed(out)),
     )
+
+
+def _swept(
+    view: View,
+    mixture: Mixture,
+    value: list[SingleArray],
+    mid: list[SingleArray],
+    out: list[FloatArray],
+    threads: int,
+) -> tuple[list[SingleArray], list[SingleArray], list[FloatArray]]:
+    """All waves, last first, from the values at the end on."""
+    for wave in reversed(range(len(mixture.plans))):
+        layouts = mixture.layouts[wave]
+        v = np.zeros((layouts, view.graph.count))
+        x = np.zeros((layouts, view.arcs.mids))
+        o = np.zeros(layouts)
+        for end, chosen in columns_by_end(mixture, wave):
+            got = _kernels.backward_wave(
+                view.arcs,
+                view.seen,
+                plan_of(view, mixture.plans[wave][chosen]),
+                weights(mixture, wave, chosen),
+                value[-1][end],
+                mid[-1][end],
+                float(out[-1][end]),
+                threads,
+            )
+            v += got[0]
+            x += got[1]
+            o += got[2]
+        value.append(_up(v))
+        mid.append(_up(x))
+        out.append(o * (1.0 + 1e-12))
+    return value, mid, out
+
+
+def _up(exact: FloatArray) -> SingleArray:
+    """To float32, never below."""
+    exact = exact * (1.0 + 1e-12)
+    near = exact.astype(np.float32)
+    return np.where(near < exact, np.nextafter(near, np.float32(2.0)), near)
+
+
+def columns_by_end(mixture: Mixture, wave: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """The columns of a wave that lead to each layout."""
+    for end in range(mixture.layouts[wave + 1]):
+        chosen = np.flatnonzero(mixture.ends[wave] == end)
+        if len(chosen):
+            yield end, chosen
+
+
+def weights(mixture: Mixture, wave: int, chosen: NDArray[np.intp]) -> FloatArray:
+    """(layouts at the wave's beginning, chosen columns): the probability there, 0 for columns of other layouts."""
+    table = np.zeros((mixture.layouts[wave], len(chosen)))
+    table[mixture.begins[wave][chosen], np.arange(len(chosen))] = mixture.sigma[wave][chosen]
+    return table
 
 
 def _inflation(view: View, mixture: Mixture) -> float:
@@ -119,50 +221,83 @@ def respond(
 ) -> Response:
     """Follow the best response forward. A temperature above 0 spreads the choice of where and when to start."""
     waves = len(mixture.plans)
-    states, mass, out_mass = np.zeros(0, np.int32), np.zeros(0), 1.0
-    survival, flow, all_states, all_mass, all_out = [], [], [], [], []
+    nobody = np.zeros(0, np.int32)
+    standing = Standing(
+        start=np.zeros(len(mixture.start) + 1, np.int64), state=nobody, mass=np.zeros(0), out=mixture.start
+    )
+    survival, flows, stood = [], [], [standing]
     for w in range(waves):
-        all_states.append(states)
-        all_mass.append(mass)
-        all_out.append(out_mass)
-        s, following, out_mass, f = _kernels.forward_wave(
-            view.arcs,
-            view.seen,
-            plan_of(view, mixture.plans[w]),
-            mixture.sigma[w],
-            bound.value[w + 1],
-            bound.mid[w + 1],
-            bound.out[w + 1],
-            states,
-            mass,
-            out_mass,
-            temperature,
-            waves - 1 - w,
-            True,
-            threads,
+        met = np.zeros(len(mixture.sigma[w]))
+        flow = np.zeros((mixture.plans[w].shape[2] * view.graph.divisions, view.graph.count), np.float32)
+        next_mass, next_out = [np.zeros(0)] * mixture.layouts[w + 1], np.zeros(mixture.layouts[w + 1])
+        for end, chosen in columns_by_end(mixture, w):
+            met[chosen], next_mass[end], next_out[end], part = _followed(
+                view,
+                mixture.plans[w][chosen],
+                mixture.sigma[w][chosen],
+                mixture.begins[w][chosen],
+                (bound.value[w + 1][end], bound.mid[w + 1][end], float(bound.out[w + 1][end])),
+                standing,
+                temperature=temperature,
+                waves_after=waves - 1 - w,
+                follow=True,
+                threads=threads,
+            )
+            flow += part
+        survival.append(met)
+        flows.append(flow)
+        picked = [_resampled(mass, rng, STATES_KEPT // len(next_mass)) for mass in next_mass]
+        standing = Standing(
+            start=np.concatenate([[0], np.cumsum([len(s) for s, _ in picked])]).astype(np.int64),
+            state=np.concatenate([s for s, _ in picked]),
+            mass=np.concatenate([m for _, m in picked]),
+            out=next_out,
         )
-        survival.append(s)
-        flow.append(f)
-        states, mass = _resampled(following, rng)
-    return Response(
-        survival=tuple(survival),
-        flow=tuple(flow),
-        states=tuple(all_states),
-        mass=tuple(all_mass),
-        out_mass=tuple(all_out),
+        stood.append(standing)
+    return Response(survival=tuple(survival), flow=tuple(flows), standing=tuple(stood[:-1]))
+
+
+def _followed(
+    view: View,
+    plan: IntArray,
+    sigma: FloatArray,
+    begins: IntArray,
+    after: tuple[SingleArray, SingleArray, float],
+    standing: Standing,
+    *,
+    temperature: float,
+    waves_after: int,
+    follow: bool,
+    threads: int,
+) -> tuple[FloatArray, FloatArray, float, SingleArray]:
+    return _kernels.forward_wave(
+        view.arcs,
+        view.seen,
+        plan_of(view, plan),
+        sigma,
+        begins,
+        *after,
+        standing.start,
+        standing.state,
+        standing.mass,
+        standing.out,
+        temperature,
+        waves_after,
+        follow,
+        threads,
     )
 
 
-def _resampled(mass: FloatArray, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """At most STATES_KEPT states with their masses, the same in expectation (systematic resampling)."""
+def _resampled(mass: FloatArray, rng: np.random.Generator, most: int) -> tuple[IntArray, FloatArray]:
+    """At most `most` states with their masses, the same in expectation (systematic resampling)."""
     states = np.flatnonzero(mass).astype(np.int32)
-    if len(states) <= STATES_KEPT:
+    if len(states) <= most:
         return states, np.asarray(mass[states], np.float64)
     total = float(mass.sum())
-    points = (np.arange(STATES_KEPT) + rng.random()) / STATES_KEPT * total
+    points = (np.arange(most) + rng.random()) / most * total
     picked, times = np.unique(np.searchsorted(np.cumsum(mass[states]), points), return_counts=True)
     picked = np.minimum(picked, len(states) - 1)
-    return states[picked], np.asarray(times * (total / STATES_KEPT), np.float64)
+    return states[picked], np.asarray(times * (total / most), np.float64)
 
 
 def price(
@@ -172,42 +307,85 @@ def price(
     bound: Bound,
     response: Response,
     *,
+    begins: int = 0,
+    ends: int = 0,
     temperature: float = 0.0,
     threads: int = 2,
 ) -> FloatArray:
-    """Survival that each candidate column (candidates, aircraft, steps) would leave in this wave: the reduced cost."""
-    return _kernels.forward_wave(
-        view.arcs,
-        view.seen,
-        plan_of(view, candidates),
+    """Survival that each candidate column (candidates, aircraft, steps) would leave of those who meet it in this wave:
+    the reduced cost."""
+    return _followed(
+        view,
+        candidates,
         np.zeros(len(candidates)),
-        bound.value[wave + 1],
-        bound.mid[wave + 1],
-        bound.out[wave + 1],
-        response.states[wave],
-        response.mass[wave],
-        response.out_mass[wave],
-        temperature,
-        len(bound.out) - 2 - wave,
-        False,
-        threads,
+        np.full(len(candidates), begins, np.int32),
+        (bound.value[wave + 1][ends], bound.mid[wave + 1][ends], float(bound.out[wave + 1][ends])),
+        response.standing[wave],
+        temperature=temperature,
+        waves_after=len(bound.out) - 2 - wave,
+        follow=False,
+        threads=threads,
     )[0]
 
 
+def marginal(mixture: Mixture) -> list[FloatArray]:
+    """Probability of each column of each wave before anything is known."""
+    found, layout = [], mixture.start
+    for wave, (sigma, begins, ends) in enumerate(zip(mixture.sigma, mixture.begins, mixture.ends, strict=True)):
+        found.append(layout[begins] * sigma)
+        layout = _summed(ends, found[-1], mixture.layouts[wave + 1])
+    return found
+
+
+def _summed(layout: IntArray, mass: FloatArray, layouts: int) -> FloatArray:
+    return np.asarray(np.bincount(layout, mass, layouts), np.float64)
+
+
+def posterior(mixture: Mixture, exposure: FloatArray) -> tuple[FloatArray, float]:
+    """For a fixed route with this exposure (waves, columns): probability of each column given that it was not seen
+    all night (waves, columns; 0 beyond a wave's columns), and the probability of that."""
+    waves = len(mixture.plans)
+    unseen = [sigma * np.exp(-exposure[w, : len(sigma)]) for w, sigma in enumerate(mixture.sigma)]
+    later = [np.ones(mixture.layouts[-1])]
+    for w in reversed(range(waves)):
+        later.append(_summed(mixture.begins[w], unseen[w] * later[-1][mixture.ends[w]], mixture.layouts[w]))
+    later.reverse()
+    survival = float(mixture.start @ later[0])
+    found = np.zeros((waves, exposure.shape[1]))
+    layout = mixture.start / max(survival, 1e-300)
+    for w in range(waves):
+        passed = layout[mixture.begins[w]] * unseen[w]
+        found[w, : len(passed)] = passed * later[w + 1][mixture.ends[w]]
+        layout = _summed(mixture.ends[w], passed, mixture.layouts[w + 1])
+    return found, survival
+
+
+def sampled(mixture: Mixture, rng: np.random.Generator) -> tuple[int, ...]:
+    """One night: the column of each wave."""
+    layout, drawn = int(rng.choice(len(mixture.start), p=mixture.start / mixture.start.sum())), []
+    for sigma, begins, ends in zip(mixture.sigma, mixture.begins, mixture.ends, strict=True):
+        share = np.where(begins == layout, sigma, 0.0)
+        drawn.append(int(rng.choice(len(share), p=share / share.sum())))
+        layout = int(ends[drawn[-1]])
+    return tuple(drawn)
+
+
 def squared(mixture: Mixture, view: View) -> tuple[IntArray, FloatArray]:
-    """plans (waves, columns, aircraft, steps) and sigma (waves, columns), padded with empty columns of weight 0."""
-    most = max(len(s) for s in mixture.sigma)
+    """plans (waves, columns, aircraft, steps) and unconditional probabilities (waves, columns), padded with empty
+    columns of weight 0."""
+    shares = marginal(mixture)
+    most = max(len(s) for s in shares)
     plans = [plan_of(view, plan) for plan in mixture.plans]
     plan = np.full((len(plans), most, *plans[0].shape[1:]), -1, np.int32)
-    sigma = np.zeros((len(plans), most))
-    for w, (columns, weights) in enumerate(zip(plans, mixture.sigma, strict=True)):
+    share = np.zeros((len(plans), most))
+    for w, (columns, weight) in enumerate(zip(plans, shares, strict=True)):
         plan[w, : len(columns)] = columns
-        sigma[w, : len(weights)] = weights
-    return plan, sigma
+        share[w, : len(weight)] = weight
+    return plan, share
 
 
 def route_detection(view: View, mixture: Mixture, routes: IntArray, *, threads: int = 2) -> FloatArray:
-    """Exact detection probability of fixed routes: 1 - product over waves of E[exp(-exposure)], E outside the exp."""
-    plan, sigma = squared(mixture, view)
+    """Exact detection probability of fixed routes (routes, steps), over all draws: E outside the exponential."""
+    plan, _ = squared(mixture, view)
     exposure = _kernels.route_exposure(view.seen, plan, np.ascontiguousarray(routes), threads)
-    return np.asarray(1.0 - np.prod((sigma * np.exp(-exposure)).sum(axis=2), axis=1))
+    return np.array([1.0 - posterior(mixture, one)[1] for one in exposure])

@@ -19,7 +19,7 @@ from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Segment, Strategy, Wave
 from kuntur.model.plans import Column as WrittenColumn
-from kuntur.patrol import columns, crossers, exposure, flights, rota
+from kuntur.patrol import columns, crossers, exposure, flights, game, rota
 from kuntur.patrol.columns import Column, Crew
 from kuntur.patrol.exposure import Track, View
 from kuntur.patrol.game import Mixture
@@ -392,7 +392,7 @@ def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[
                     plan[s, k, first : first + end - begin] = offsets[k] + np.arange(begin, end)
         plans.append(plan)
         sigma.append(np.array([column.weight for column in wave.columns]) / strategy.weight_total)
-    return cuts, Mixture(plans=tuple(plans), sigma=tuple(sigma))
+    return cuts, game.mixture(plans, sigma)
 
 
 def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:
