@@ -197,6 +197,14 @@ class RequirementTable(Struct, frozen=True, kw_only=True):
     certainty_prob: Certainty = 0.95
 
 
+class LawTable(Struct, frozen=True, kw_only=True):
+    """A detection rate that is given: rate_hz exp(-(slant range / scale_m)^2), 0 from cut_m on."""
+
+    rate_hz: Positive
+    scale_m: Positive
+    cut_m: Positive
+
+
 class CameraTable(Struct, frozen=True, kw_only=True):
     """What is published about an imaging channel. built_into: the airframes it is part of; empty, it fits any."""
 
@@ -214,6 +222,7 @@ class CameraTable(Struct, frozen=True, kw_only=True):
     f_number: Positive | None = None
     netd_k: Annotated[float, Meta(gt=0.0, lt=10.0)] | None = None
     least_light_lux: Positive | None = None
+    law: LawTable | None = None
     built_into: tuple[str, ...] = ()
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from msgspec import Struct
 from kuntur import config
 from kuntur.errors import ConfigError
 from kuntur.io.area_file import AircraftTable, AirframeTable, AreaFile, CameraTable, CatalogFile, RadioTable
-from kuntur.model.assets import Aircraft, Airframe, Camera, Fleet, Radio
+from kuntur.model.assets import Aircraft, Airframe, Camera, Fleet, Radio, RangeLaw
 from kuntur.units import DEG_TO_RAD
 
 T = TypeVar("T", bound=Struct)
@@ -30,7 +30,7 @@ NEEDED: Final[dict[type[Struct], tuple[str, ...]]] = {
 }
 """Figures without which nothing can be planned: what `aircraft.performance` and the search pattern are made of."""
 
-WORDS = ("id", "name", "kind", "category", "launch", "built_into", "source", "sources", "unverified", "unknown")
+WORDS = ("id", "name", "kind", "category", "launch", "built_into", "law", "source", "sources", "unverified", "unknown")
 """Keys of an entry that are not figures."""
 
 CATALOG = Path(__file__).resolve().parents[1] / "data" / "catalog.toml"
@@ -201,6 +201,7 @@ def camera(table: CameraTable) -> Camera:
         f_number=table.f_number,
         netd_k=table.netd_k,
         least_light_lux=table.least_light_lux,
+        law=None if table.law is None else RangeLaw(rate_hz=table.law.rate_hz, scale_m=table.law.scale_m, cut_m=table.law.cut_m),
     )
 
 

@@ -7,6 +7,17 @@ from typing import Literal
 from msgspec import Struct
 
 
+class RangeLaw(Struct, frozen=True, kw_only=True):
+    """A detection rate that is given and not computed: rate_hz exp(-(slant range / scale_m)^2), 0 from cut_m on.
+
+    For benchmark instances that others can rebuild, and for sensors of which only a measured curve is known.
+    """
+
+    rate_hz: float
+    scale_m: float
+    cut_m: float
+
+
 class Camera(Struct, frozen=True, kw_only=True):
     """One imaging channel. hfov/vfov: the field of view used for search. pixels: columns, rows.
 
@@ -29,6 +40,8 @@ class Camera(Struct, frozen=True, kw_only=True):
     f_number: float | None = None
     netd_k: float | None = None
     least_light_lux: float | None = None
+    law: RangeLaw | None = None
+    """Takes the place of all that would be computed from the figures above."""
 
 
 Polarisation = Literal["vertical", "horizontal"]
