@@ -89,9 +89,12 @@ def mixture_exposure(seen: Any, plan: IntArray, weight: FloatArray, threads: int
     return result
 
 
-def cheapest_routes(graph: Any, cost: SingleArray, group: IntArray, window: IntArray) -> tuple[FloatArray, IntArray]:
-    """Least cost and route for each group of start cells and each window of start steps, windows running fastest."""
-    result: tuple[FloatArray, IntArray] = _core.cheapest_routes(graph, cost, group, window)
+def cheapest_routes(
+    graph: Any, cost: SingleArray, group: IntArray, window: IntArray, *, trace: bool = True, threads: int = 1
+) -> tuple[FloatArray, IntArray]:
+    """Least cost, rounded down, and route for each group of start cells and each window of start steps, windows running
+    fastest. Without `trace` no routes, and no memory for them."""
+    result: tuple[FloatArray, IntArray] = _core.cheapest_routes(graph, cost, group, window, trace, threads)
     return result
 
 
