@@ -21,6 +21,8 @@ HeightArray = NDArray[np.float32]
 Light = Literal["day", "night"]
 Target = Literal["person", "pack_animal", "light_vehicle", "truck"]
 """What a camera looks for: a size on the ground, never somebody."""
+Shown = Literal["person", "pack_animal", "light_vehicle", "truck", "hidden_person"]
+"""What it may have before it: a target, or a person who lies still to hide."""
 
 
 class LocalFrame(Struct, frozen=True, kw_only=True):

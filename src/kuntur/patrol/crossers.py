@@ -28,7 +28,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from kuntur.errors import BorderError
 from kuntur.geodesy import grid, lines
-from kuntur.model.place import Area, CrosserClass, Lattice
+from kuntur.model.place import Area, CrosserClass, Lattice, Shown
 from kuntur.units import RAD_TO_DEG
 
 FloatArray = NDArray[np.float64]
@@ -48,11 +48,14 @@ _NEIGHBOURS: Final = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r,
 
 
 class CrosserGraph(Struct, frozen=True, kw_only=True, eq=False):
-    """Where one class of crosser can go. Cells are numbered 0..n-1; the goal is n and absorbs.
+    """Where one class of crosser can go. Nodes are numbered 0..n-1; the goal is n and absorbs.
 
-    index: (rows, cols) int32, cell number on the lattice or -1. x_m, y_m, inward_m, chainage_m: (n,) float64 of
-    centres. Arcs of cell u: arc_start[u] <= a < arc_start[u + 1]; arc_to, arc_tau (steps of step_s, at least 1): int32.
-    starts: int32, cells the border touches. step_s * divisions is the step asked for: vehicles need shorter ones.
+    A node is a cell and a way of being there: on foot, in a vehicle, lying hidden. Who only walks has one node a cell.
+    index: (rows, cols) int32, number of the cell on the lattice or -1. cell, beside: (n,) int32, the cell of a node,
+    and the one it shares with it where the node lies on their common edge, else the same. targets, node_target (n,)
+    int32: what a camera has before it there. x_m, y_m, inward_m, chainage_m: (n,) float64 of nodes. Arcs of node u:
+    arc_start[u] <= a < arc_start[u + 1]; arc_to, arc_tau (steps of step_s, at least 1): int32. starts: int32, nodes of
+    cells the border touches. step_s * divisions is the step asked for: vehicles need shorter ones.
     """
 
     crosser: CrosserClass
@@ -60,6 +63,10 @@ class CrosserGraph(Struct, frozen=True, kw_only=True, eq=False):
     step_s: float
     divisions: int
     index: IntArray
+    cell: IntArray
+    beside: IntArray
+    targets: tuple[Shown, ...]
+    node_target: IntArray
     x_m: FloatArray
     y_m: FloatArray
     inward_m: FloatArray
@@ -123,12 +130,17 @@ def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> C
     fine_s = step_s / divisions
     x_m, y_m = cells.centres()
     rows, cols = np.nonzero(inside)
+    number = np.arange(len(rows), dtype=np.int32)
     return CrosserGraph(
         crosser=crosser,
         cells=cells,
         step_s=fine_s,
         divisions=divisions,
         index=index,
+        cell=number,
+        beside=number,
+        targets=(crosser.target,),
+        node_target=np.zeros(len(rows), np.int32),
         x_m=x_m[cols],
         y_m=y_m[rows],
         inward_m=inward[inside],

@@ -1,9 +1,11 @@
-"""What a flown track shows of each crosser cell in each step: survival factors exp(-exposure), rounded up.
+"""What a flown track shows of each crosser node in each step: survival factors exp(-exposure), rounded up.
 
 A track is cut into pieces of one step. A piece is looked at from the ends of every stretch of at most `spacing_m` that
 it touches, and the least rate of those viewpoints counts for the whole step. `visibility.rates.cell_rates` gives the
-rate of a viewpoint: the worst terrain cell inside the crosser's cell, in certain sight, rounded down. So a piece may
-over-claim only by what hides between two neighbouring viewpoints; the audit halves the spacing and all steps.
+rate of a viewpoint: the worst terrain cell inside the crosser's cell, in certain sight, rounded down. It is taken once
+for each cell and target; a node has that of its cell and of what it shows there, and on an edge the least of both
+cells. So a piece may over-claim only by what hides between two neighbouring viewpoints; the audit halves the spacing
+and all steps.
 """
 
 from __future__ import annotations
@@ -94,12 +96,11 @@ def _looks(
 def rates(
     area: Area, aircraft: Aircraft, graph: CrosserGraph, pieces: Pieces, progress: Progress = lambda *_: None
 ) -> tuple[NDArray[np.int64], IntArray, FloatArray]:
-    """Least rate in 1/s over each piece's viewpoints, as (start, cell, rate_hz) of the cells with a rate above 0.
+    """Least rate in 1/s over each piece's viewpoints, as (start, node, rate_hz) of the nodes with a rate above 0.
 
-    start: (pieces + 1,) int64; cell numbers of the graph, rising within a piece.
+    start: (pieces + 1,) int64; node numbers of the graph, rising within a piece.
     """
-    inside = graph.index >= 0
-    looked_at = ~_unlooked(area, graph)
+    looked_at = _looked_at(area, graph)
     search = detection.search_for(
         aircraft.camera, {c.target for c in area.crossers}, area.requirement.height_agl_m, area.weather
     )
@@ -107,19 +108,24 @@ def rates(
     certainty = doubt.of(area.terrain, area.requirement.certainty_prob)
     seen: list[tuple[IntArray, SingleArray]] = []
     for begin in range(0, len(pieces.viewpoints_m), _BATCH):
-        table = cell_rates(
-            area.terrain,
-            graph.cells,
-            pieces.viewpoints_m[begin : begin + _BATCH],
-            aircraft.camera,
-            search,
-            graph.crosser.target,
-            area.weather,
-            doubt=certainty,
-        )[:, inside]
-        for row in table:
-            cell = np.flatnonzero((row > 0.0) & looked_at).astype(np.int32)
-            seen.append((cell, row[cell]))
+        tables = [
+            cell_rates(
+                area.terrain,
+                graph.cells,
+                pieces.viewpoints_m[begin : begin + _BATCH],
+                aircraft.camera,
+                search,
+                target,
+                area.weather,
+                doubt=certainty,
+            )[:, graph.index >= 0]
+            for target in graph.targets
+        ]
+        for rows in zip(*tables, strict=True):
+            row = np.where(looked_at, np.stack(rows), np.float32(0.0))
+            at_node = np.minimum(row[graph.node_target, graph.cell], row[graph.node_target, graph.beside])
+            node = np.flatnonzero(at_node).astype(np.int32)
+            seen.append((node, at_node[node]))
         progress(min(1.0, (begin + _BATCH) / len(pieces.viewpoints_m)), f"what {aircraft.name} sees")
     starts, cells, values = [0], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
     for p in range(len(pieces.view_start) - 1):
@@ -130,16 +136,18 @@ def rates(
     return np.array(starts, np.int64), np.concatenate(cells), np.concatenate(values).astype(np.float64)
 
 
-def _unlooked(area: Area, graph: CrosserGraph) -> NDArray[np.bool_]:
-    """Cells that touch a no-look zone, where no camera may look, or the line itself, partly abroad."""
+def _looked_at(area: Area, graph: CrosserGraph) -> NDArray[np.bool_]:
+    """Cells in which a crosser may be seen: not those that touch a no-look zone, nor the line itself, partly abroad."""
     half = graph.cells.cell_m / 2.0
-    dark = np.zeros(graph.count, bool)
-    dark[graph.starts] = True
-    squares = shapely.box(graph.x_m - half, graph.y_m - half, graph.x_m + half, graph.y_m + half)
+    rows, cols = np.nonzero(graph.index >= 0)  # in the order of the cells' numbers
+    x_m, y_m = (centre[i] for centre, i in zip(graph.cells.centres(), (cols, rows), strict=True))
+    lit = np.ones(len(rows), bool)
+    lit[graph.cell[graph.starts]] = False
+    squares = shapely.box(x_m - half, y_m - half, x_m + half, y_m + half)
     for zone in area.zones:
         if zone.kind == "no_look":
-            dark |= shapely.intersects(squares, shapely.Polygon(zone.xy_m))
-    return dark
+            lit &= ~shapely.intersects(squares, shapely.Polygon(zone.xy_m))
+    return lit
 
 
 def _least(seen: list[tuple[IntArray, SingleArray]], views: IntArray) -> tuple[IntArray, SingleArray]:
@@ -207,8 +215,22 @@ def view(
     )
 
 
+def same_nodes(one: CrosserGraph, other: CrosserGraph) -> bool:
+    """Whether each node is the same place and shows the same: then what a piece sees of one is what it sees of the
+    other."""
+    return one.targets == other.targets and all(
+        np.array_equal(a, b)
+        for a, b in (
+            (one.index, other.index),
+            (one.cell, other.cell),
+            (one.beside, other.beside),
+            (one.node_target, other.node_target),
+        )
+    )
+
+
 def with_graph(view: View, graph: CrosserGraph) -> View:
-    """The same pieces before another class on the same cells and target; factors change with its step."""
+    """The same pieces before another class with the same nodes (`same_nodes`); factors change with its step."""
     factor = factors(-np.log(view.factor.astype(np.float64)) / view.graph.step_s * (1.0 - 1e-7), graph.step_s)
     return View(
         graph=graph,

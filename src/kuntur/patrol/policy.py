@@ -30,7 +30,7 @@ IntArray = NDArray[np.int32]
 
 
 def expected_view(area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: list[exposure.Pieces]) -> exposure.View:
-    """Like `exposure.view`, with the mean rate of each piece's viewpoints at the middle of each cell.
+    """Like `exposure.view`, with the mean rate of each piece's viewpoints at each node.
 
     Nobody is seen abroad or inside a no-look zone.
     """
@@ -62,9 +62,15 @@ def _mean_by_piece(pieces: exposure.Pieces) -> csr_array:
 
 
 def _rates(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m: FloatArray) -> csr_array:
-    """Detection rate (viewpoints, cells) in 1/s at the middle of each cell."""
-    target = graph.crosser.target
-    open_to_looks = graph.inward_m >= 0.0
+    """Detection rate (viewpoints, nodes) in 1/s at the middle of each node."""
+    each = [_rates_of(area, aircraft, graph, viewpoints_m, number) for number in range(len(graph.targets))]
+    return csr_array(sum(each[1:], start=each[0]))
+
+
+def _rates_of(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m: FloatArray, number: int) -> csr_array:
+    """The same for the nodes that show one of the graph's targets."""
+    target = graph.targets[number]
+    open_to_looks = (graph.inward_m >= 0.0) & (graph.node_target == number)
     for zone in area.zones:
         if zone.kind == "no_look":
             open_to_looks &= ~lines.inside(zone.xy_m, graph.x_m, graph.y_m)

@@ -396,9 +396,9 @@ def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[
 
 
 def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:
-    """The same sensors before another class with the same target on the same cells; None if the cells differ."""
+    """The same sensors before another class that shows the same at the same nodes; None if it does not."""
     graph = crossers.graph(area, view.graph.cells, crosser, area.requirement.crosser_step_s)
-    if not np.array_equal(graph.index, view.graph.index):
+    if not exposure.same_nodes(graph, view.graph):
         return None
     return exposure.with_graph(view, graph)
 

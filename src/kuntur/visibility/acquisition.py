@@ -17,17 +17,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kuntur.model.assets import Camera
-from kuntur.model.place import Light, Target, Weather
+from kuntur.model.place import Light, Shown, Weather
 
 FloatArray = NDArray[np.float64]
 
 # --- targets
 
-CRITICAL_DIMENSION_M: Final[dict[Target, float]] = {
+CRITICAL_DIMENSION_M: Final[dict[Shown, float]] = {
     "person": 0.75,
     "pack_animal": 0.70,
     "light_vehicle": 1.65,
     "truck": 2.75,
+    "hidden_person": 0.35,
 }
 """Critical dimension: the square root of the area that faces the camera, here the LEAST the target shows.
 
@@ -36,16 +37,18 @@ person: a 1.8 m x 0.5 m human, the customary 0.75 m (FLIR technical note TN-0002
 1.19 m at the shoulder (Wikipedia, "Lamoid") and an assumed 0.45 m across the loaded body. light_vehicle: a pickup
 from the front, 1.855 m x 1.815 m (Toyota Hilux data sheet), with an assumed 0.81 of that rectangle filled. truck: a
 lorry from the front, 2.55 m wide (Council Directive 96/53/EC, the legal most) and an assumed 3.0 m high. STANAG 4347's
-2.3 m x 2.3 m is a tank; it is not used."""
+2.3 m x 2.3 m is a tank; it is not used. hidden_person: somebody who lies flat, seen from the feet: judged, 0.5 m across
+and 0.25 m deep."""
 
-VISIBLE_HEIGHT_M: Final[dict[Target, float]] = {
+VISIBLE_HEIGHT_M: Final[dict[Shown, float]] = {
     "person": 1.0,
     "pack_animal": 0.8,
     "light_vehicle": 1.0,
     "truck": 1.5,
+    "hidden_person": 0.2,
 }
-"""Sight must reach down to this height: the upper half of a person or lorry, an animal's trunk, a car's windows.
-Judged, not measured."""
+"""Sight must reach down to this height: the upper half of a person or lorry, an animal's trunk, a car's windows,
+most of somebody lying. Judged, not measured."""
 
 THERMAL_CONTRAST_K: Final = 2.0
 """Target against ground, as in STANAG 4347 (nominal static range of thermal imaging systems). A walker at night in the
@@ -145,7 +148,7 @@ _FREQUENCIES: Final = 256
 _CONTRASTS: Final = np.geomspace(1e-5, 1.0, 400)
 
 
-def glimpse_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
+def glimpse_prob(camera: Camera, target: Shown, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
     """Probability that one look finds a target that is in the picture and in line of sight; same shape as the ranges.
 
     AVAILABILITY x P, P = x^E / (1 + x^E), E = 1.51 + 0.24 x, x = V / DETECTION_V50 (target transfer probability
@@ -157,7 +160,7 @@ def glimpse_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weath
     return np.where(prob >= USEFUL_GLIMPSE_PROB, prob, 0.0)
 
 
-def johnson_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
+def johnson_prob(camera: Camera, target: Shown, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
     """What Johnson's criterion would say, for comparison: no plan uses it. Same shape as the ranges.
 
     x = cycles / DETECTION_CYCLES, cycles = critical dimension / (2 x range x angle of the coarser pixel), E = 2.7 +
@@ -173,7 +176,7 @@ def johnson_prob(camera: Camera, target: Target, slant_range_m: ArrayLike, weath
     return np.asarray(AVAILABILITY * transmission * power / (1.0 + power))
 
 
-def ttp_cycles(camera: Camera, target: Target, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
+def ttp_cycles(camera: Camera, target: Shown, slant_range_m: ArrayLike, weather: Weather) -> FloatArray:
     """V: TTP cycles on the target at these slant ranges, same shape; 0 where the camera sees nothing.
 
     Critical dimension / range x the geometric mean over both axes of the integral of sqrt(C / CTF(f)) df, C the
@@ -188,7 +191,7 @@ def ttp_cycles(camera: Camera, target: Target, slant_range_m: ArrayLike, weather
     return np.asarray(CRITICAL_DIMENSION_M[target] / range_m * metric_prad)
 
 
-def _found_prob(camera: Camera, target: Target, slant_range_m: FloatArray, weather: Weather) -> FloatArray:
+def _found_prob(camera: Camera, target: Shown, slant_range_m: FloatArray, weather: Weather) -> FloatArray:
     pixels = CRITICAL_DIMENSION_M[target] / (max(pixels_rad(camera)) * np.maximum(slant_range_m, 1.0))
     x = np.minimum(ttp_cycles(camera, target, slant_range_m, weather) / DETECTION_V50, 20.0)  # flat beyond, and finite
     power = x ** (1.51 + 0.24 * x)
@@ -196,8 +199,10 @@ def _found_prob(camera: Camera, target: Target, slant_range_m: FloatArray, weath
 
 
 @lru_cache(maxsize=256)
-def max_range_m(camera: Camera, target: Target, weather: Weather) -> float:
+def max_range_m(camera: Camera, target: Shown, weather: Weather) -> float:
     """Slant range beyond which a look is worth less than USEFUL_GLIMPSE_PROB (rounded down to 1 cm); 0 if always."""
+    if camera.law is not None:
+        return camera.law.cut_m
     low, high = 1.0, 100_000.0
     if _found_prob(camera, target, np.asarray(low), weather) < USEFUL_GLIMPSE_PROB:
         return 0.0

@@ -16,7 +16,7 @@ from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
 from kuntur.model.assets import Camera
-from kuntur.model.place import Target, Weather
+from kuntur.model.place import Shown, Target, Weather
 from kuntur.visibility.acquisition import AVAILABILITY, VISIBLE_HEIGHT_M, glimpse_prob, max_range_m
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "VISIBLE_HEIGHT_M",
     "Band",
     "SearchPattern",
+    "Shown",
     "Target",
     "detection_rate_hz",
     "glimpse_prob",
@@ -113,7 +114,7 @@ def search_pattern(
     )
 
 
-def search_for(camera: Camera, targets: Iterable[Target], height_agl_m: float, weather: Weather) -> SearchPattern:
+def search_for(camera: Camera, targets: Iterable[Shown], height_agl_m: float, weather: Weather) -> SearchPattern:
     """The one search a camera flies for several targets at once: it reaches to the least of their useful ranges."""
     reach_m = min(max_range_m(camera, target, weather) for target in targets)
     return search_pattern(camera, height_agl_m, max(reach_m, 1.0))
@@ -156,7 +157,7 @@ def _mix(value: int) -> int:
 def detection_rate_hz(
     camera: Camera,
     search: SearchPattern,
-    target: Target,
+    target: Shown,
     weather: Weather,
     slant_range_m: ArrayLike,
     depression_rad: ArrayLike,
@@ -171,8 +172,13 @@ def detection_rate_hz(
     A point exposed for the share r <= 1 of it is missed with probability 1 - p r <= exp(-p r), and whole ones multiply,
     so 1 - exp(-exposure) with the rate p / time is never more than the looks deliver, for any coming and going in and
     out of view. With -ln(1 - p) it would promise too much: (1 - p)^r <= 1 - p r (Bernoulli).
+
+    A camera with a law of its own (`RangeLaw`) has the rate that this says, at every depression.
     """
     range_m, depression = np.broadcast_arrays(np.asarray(slant_range_m, float), np.asarray(depression_rad, float))
+    if camera.law is not None:
+        rate = camera.law.rate_hz * np.exp(-((range_m / camera.law.scale_m) ** 2))
+        return np.where(range_m < camera.law.cut_m, rate, 0.0)
     covered = (depression >= search.least_depression_rad) & (depression <= search.greatest_depression_rad)
     rate = glimpse_prob(camera, target, range_m, weather) / search.independent_s
     return np.where(covered, rate, 0.0)
@@ -181,7 +187,7 @@ def detection_rate_hz(
 def lateral_range_prob(
     camera: Camera,
     search: SearchPattern,
-    target: Target,
+    target: Shown,
     weather: Weather,
     *,
     height_agl_m: float,
@@ -228,7 +234,7 @@ def pass_prob(
 def sweep_width_m(
     camera: Camera,
     search: SearchPattern,
-    target: Target,
+    target: Shown,
     weather: Weather,
     *,
     height_agl_m: float,
