@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 
+from kuntur.errors import ConfigError
 from kuntur.model.assets import Camera
 from kuntur.model.place import Shown, Target, Weather
 from kuntur.visibility.acquisition import AVAILABILITY, VISIBLE_HEIGHT_M, glimpse_prob, max_range_m
@@ -43,6 +44,8 @@ STEEPEST_DEPRESSION_RAD: Final = math.radians(60.0)
 """The search stops here: steeper, a standing person is foreshortened below the critical dimension, and the cone under
 the aircraft is looked at before and after it passes overhead."""
 
+WHOLE_TURN_RAD: Final = 2.0 * math.pi
+
 LOOK_S: Final = 1.0
 """Step and stare: half a second to turn by one picture and settle, half a second of still picture. Judged, not
 measured."""
@@ -64,10 +67,12 @@ class Band(Struct, frozen=True, kw_only=True):
 
 
 class SearchPattern(Struct, frozen=True, kw_only=True):
-    """Looks that cover every azimuth at each band in turn, one every `look_s`.
+    """Looks that cover every azimuth of a sector at each band in turn, one every `look_s`.
 
-    Every direction with a depression between the two limits is in at least one picture of each revolution. Where in the
-    round a revolution begins is drawn anew each time (`pointing`), so that nobody can walk in step with the gimbal.
+    Every direction with a depression between the two limits and within half of `width_rad` from the sector's middle is
+    in at least one picture of each revolution. Where in the round a revolution begins is drawn anew each time
+    (`pointing`), so that nobody can walk in step with the gimbal. A whole turn ends where it began; a narrower sector
+    has to be swung back through: one slot of its revolution is no look.
     """
 
     bands: tuple[Band, ...]
@@ -75,6 +80,7 @@ class SearchPattern(Struct, frozen=True, kw_only=True):
     look_s: float
     least_depression_rad: float
     greatest_depression_rad: float
+    width_rad: float = WHOLE_TURN_RAD
 
     @property
     def independent_s(self) -> float:
@@ -83,66 +89,97 @@ class SearchPattern(Struct, frozen=True, kw_only=True):
 
 
 def search_pattern(
-    camera: Camera, height_agl_m: float, max_range_m: float, *, relief_m: float = RELIEF_M, look_s: float = LOOK_S
+    camera: Camera,
+    height_agl_m: float,
+    max_range_m: float,
+    *,
+    relief_m: float = RELIEF_M,
+    look_s: float = LOOK_S,
+    width_rad: float = WHOLE_TURN_RAD,
+    steepest_rad: float = STEEPEST_DEPRESSION_RAD,
 ) -> SearchPattern:
-    """Bands from the far edge of the ground in range down to STEEPEST_DEPRESSION_RAD, without gaps between pictures.
+    """Bands from the far edge of the ground in range down to `steepest_rad` or beyond, without gaps between pictures.
 
     Geometry of a level pinhole camera: at line-of-sight depression q, half fields of view h and v, a picture's upper
     edge is at depression q - v in its middle and lower at its sides; it is tan(h) / (cos q + tan(v) sin q) wide (half,
     tangent of azimuth) at that edge, its narrowest. With n pictures a turn the band is whole down to atan(tan(q + v)
-    cos(pi / n)).
+    cos(pi / n)). In a sector of another width w the n pictures are w / n apart instead of 2 pi / n.
     """
+    if not 0.0 < width_rad <= WHOLE_TURN_RAD:
+        raise ConfigError(
+            f"A search of {math.degrees(width_rad):.0f} degrees is no sector.", remedy="Choose more than 0, at most 360."
+        )
     half_h, half_v = camera.hfov_rad / 2.0, camera.vfov_rad / 2.0
     # One band at least, even where the ground below is out of range.
-    least = max(0.0, min(math.atan2(height_agl_m - relief_m, max_range_m), STEEPEST_DEPRESSION_RAD - camera.vfov_rad))
+    least = max(0.0, min(math.atan2(height_agl_m - relief_m, max_range_m), steepest_rad - camera.vfov_rad))
     top = least
+    least_looks = math.ceil(3.0 * width_rad / WHOLE_TURN_RAD)  # pictures more than a third of a turn apart leave gaps
     turns: list[tuple[float, int]] = []
-    while top < STEEPEST_DEPRESSION_RAD:
+    while top < steepest_rad:
         q = top + half_v
-        fewest = math.ceil(math.pi / math.atan2(math.tan(half_h), math.cos(q) + math.tan(half_v) * math.sin(q)))
+        half_azimuth = math.atan2(math.tan(half_h), math.cos(q) + math.tan(half_v) * math.sin(q))
+        fewest = max(math.ceil(width_rad / 2.0 / half_azimuth), least_looks)
         # More pictures a turn overlap more but leave a deeper whole band: take the fewest looks for the depth gained.
-        n = max(range(max(fewest, 3), 2 * max(fewest, 3) + 1), key=lambda k: (_band_bottom(q + half_v, k) - top) / k)
+        n = max(range(fewest, 2 * fewest + 1), key=lambda k: (_band_bottom(q + half_v, width_rad / (2 * k)) - top) / k)
         turns.append((q, n))
-        top = _band_bottom(q + half_v, n)
+        top = _band_bottom(q + half_v, width_rad / (2 * n))
     total = sum(n for _, n in turns)
+    slots = total if width_rad == WHOLE_TURN_RAD else total + 1
     return SearchPattern(
         bands=tuple(Band(elevation_rad=-q, looks=n, share_prob=n / total) for q, n in turns),
-        revolution_s=total * look_s,
+        revolution_s=slots * look_s,
         look_s=look_s,
         least_depression_rad=least,
         greatest_depression_rad=top,
+        width_rad=width_rad,
     )
 
 
-def search_for(camera: Camera, targets: Iterable[Shown], height_agl_m: float, weather: Weather) -> SearchPattern:
+def search_for(
+    camera: Camera,
+    targets: Iterable[Shown],
+    height_agl_m: float,
+    weather: Weather,
+    *,
+    width_rad: float = WHOLE_TURN_RAD,
+    steepest_rad: float = STEEPEST_DEPRESSION_RAD,
+) -> SearchPattern:
     """The one search a camera flies for several targets at once: it reaches to the least of their useful ranges."""
     reach_m = min(max_range_m(camera, target, weather) for target in targets)
-    return search_pattern(camera, height_agl_m, max(reach_m, 1.0))
+    return search_pattern(camera, height_agl_m, max(reach_m, 1.0), width_rad=width_rad, steepest_rad=steepest_rad)
 
 
-def _band_bottom(lower_edge_rad: float, looks: int) -> float:
-    """Depression down to which a turn of `looks` pictures leaves no gap; the pictures' lower edge passes nadir at
-    90."""
+def _band_bottom(lower_edge_rad: float, half_spacing_rad: float) -> float:
+    """Depression down to which pictures twice this far apart in azimuth leave no gap; the pictures' lower edge passes
+    nadir at 90."""
     if lower_edge_rad >= math.pi / 2.0:
         return math.pi / 2.0
-    return math.atan(math.tan(lower_edge_rad) * math.cos(math.pi / looks))
+    return math.atan(math.tan(lower_edge_rad) * math.cos(half_spacing_rad))
 
 
-def pointing(search: SearchPattern, t_s: float, *, seed: int = 0) -> tuple[float, float]:
-    """Where the camera looks at time t_s: azimuth from true north and elevation (rad), constant during one look.
+def pointing(search: SearchPattern, t_s: float, *, seed: int = 0, middle_rad: float = 0.0) -> tuple[float, float]:
+    """Where the camera looks at time t_s: azimuth from north and elevation (rad), constant during one look.
+
+    middle_rad: azimuth of the middle of a sector; a whole turn has none, and begins at north. Elevation is NaN while a
+    sector's camera swings back and no picture counts.
 
     The round starts at a place drawn anew for each revolution from `seed` (splitmix64), so the look that covers a given
     direction falls in each slot of a revolution with equal probability.
     """
-    total = sum(band.looks for band in search.bands)
+    slots = round(search.revolution_s / search.look_s)
     slot = math.floor(t_s / search.look_s + 1e-9)
-    revolution, step = divmod(slot, total)
-    step = (step + _mix(seed * 0x9E3779B97F4A7C15 + revolution) % total) % total
-    for band in search.bands:
+    revolution, step = divmod(slot, slots)
+    step = (step + _mix(seed * 0x9E3779B97F4A7C15 + revolution) % slots) % slots
+    whole = search.width_rad == WHOLE_TURN_RAD
+    for number, band in enumerate(search.bands):
         if step < band.looks:
-            return (step + 0.5) * 2.0 * math.pi / band.looks, band.elevation_rad
+            if whole:
+                return (step + 0.5) * 2.0 * math.pi / band.looks, band.elevation_rad
+            along = step if number % 2 == 0 else band.looks - 1 - step  # to and fro
+            spread = (along + 0.5) / band.looks - 0.5
+            return (middle_rad + spread * search.width_rad) % WHOLE_TURN_RAD, band.elevation_rad
         step -= band.looks
-    raise AssertionError("a step below the number of looks lies in a band")
+    return middle_rad, math.nan
 
 
 def _mix(value: int) -> int:
