@@ -21,7 +21,7 @@ from kuntur.patrol import _kernels, game
 from kuntur.patrol.exposure import Pieces, Track, View
 from kuntur.patrol.flights import FlightNet
 from kuntur.patrol.game import Mixture
-from kuntur.patrol.rota import Stage
+from kuntur.patrol.rota import Stage, Stages, stage_of
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -42,13 +42,13 @@ FLOW_MEMORY: Final = 0.7  # of the flow of the rounds before
 
 
 class Crew(Struct, frozen=True, kw_only=True, eq=False):
-    """One aircraft in the game: its lattice, its stage in each wave, the first piece of each of its arcs.
+    """One aircraft in the game: its lattice, its stages in each wave, the first piece of each of its arcs.
 
     boxes: (pieces, 5) float64 x, y, radius, lowest and highest altitude of each of its pieces; `first` is its first.
     """
 
     net: FlightNet
-    stages: tuple[Stage, ...]
+    stages: Stages
     arc_piece: IntArray
     boxes: FloatArray
     first: int
@@ -67,7 +67,7 @@ def tracks(net: FlightNet) -> list[Track]:
     return [Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part]) for part in parts]
 
 
-def crew(net: FlightNet, stages: tuple[Stage, ...], pieces: Pieces, first: int) -> Crew:
+def crew(net: FlightNet, stages: Stages, pieces: Pieces, first: int) -> Crew:
     boxes = []
     for track in tracks(net):
         steps = round(float(track.t_s[-1] - track.t_s[0]) / net.step_s)
@@ -137,7 +137,7 @@ def column(
     arcs: list[IntArray] = [np.zeros(0, np.int32)] * len(crews)
     plan = np.full((len(crews), steps), -1, np.int32)
     for k in rng.permutation(len(crews)):
-        member, stage = crews[k], crews[k].stages[wave]
+        member, stage = crews[k], stage_of(crews[k].stages, wave)
         if stage.kind == "ground":
             continue
         first, last = int(views[0].offsets[k]), int(views[0].offsets[k + 1])

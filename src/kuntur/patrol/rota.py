@@ -1,8 +1,9 @@
 """The rota of an aircraft's night, the hubs it is over at the boundaries of waves, and the segments between them.
 
-The rota says for each wave whether an aircraft is on the ground, takes off, stays up or lands; where it stays up across
-a wave's boundary it is over its *hub*, which the crosser is taken to know. Any segments of successive waves join,
-because hubs are fixed; the energy of a sortie is at most the sum of its segments' shares.
+The rota says for each wave whether an aircraft is on the ground, takes off, stays up or lands. Where it stays up across
+a wave's boundary it is over one of a few *hubs*, one for each layout, and the crosser is taken to know which. Every
+transition between the hubs of successive boundaries can be flown, so any segments that meet in a layout join; the caps
+of the stages keep every sequence of layouts within the endurance.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from numpy.typing import NDArray
 
 from kuntur.model.place import Area
 from kuntur.model.plans import Segment
-from kuntur.patrol.flights import FlightNet, cannot, fewest_steps, least
+from kuntur.patrol import _kernels
+from kuntur.patrol.flights import FlightNet, cannot, fewest_steps
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
 
 CLIMB_ALLOWANCE: Final = 1.05  # endurance planned for a second of flight: climbs over the lattice cost the rest
+SPARE_STEPS: Final = (4, 2, 0)  # left over on the way to a hub, so that aircraft can keep out of each other's way
 
 
 class Sortie(Struct, frozen=True, kw_only=True):
@@ -45,6 +48,10 @@ class Stage(Struct, frozen=True, kw_only=True):
     end: int
     to_step: int
     use_cap_s: float
+
+
+Stages = tuple[tuple[tuple[Stage, ...], ...], ...]
+"""stages[wave][i][j]: from layout i at the wave's beginning to layout j at its end."""
 
 
 def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) -> tuple[Sortie, ...]:
@@ -126,78 +133,181 @@ def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int
     return [Sortie(take_off=start, landing=start + length)]
 
 
+def stage_of(stages: Stages, wave: int, begins: int = 0, ends: int = 0) -> Stage:
+    """The stage of a wave between two layouts. An aircraft on the ground at a boundary takes no part in its layouts."""
+    row = stages[wave][min(begins, len(stages[wave]) - 1)]
+    return row[min(ends, len(row) - 1)]
+
+
 def stages(
-    net: FlightNet, flights: tuple[Sortie, ...], hubs: dict[int, int], wave_steps: int, waves: int
-) -> tuple[Stage, ...]:
-    """The stage of each wave. hubs: wave boundary -> node, for every boundary at which a flight is in the air."""
-    result = []
-    spare = {flight: _spare(net, flight, hubs, wave_steps) for flight in flights}
-    for wave in range(waves):
-        begin, end = wave * wave_steps, (wave + 1) * wave_steps
-        flight = next((f for f in flights if f.take_off < end and f.landing > begin), None)
-        if flight is None:
-            base = net.base_node
-            result.append(Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0))
-            continue
-        from_step, to_step = max(flight.take_off, begin), min(flight.landing, end)
-        start = net.base_node if flight.take_off >= begin else hubs[wave]
-        stop = net.base_node if flight.landing <= end else hubs[wave + 1]
-        steps = to_step - from_step
-        share_s = spare[flight] * steps / (flight.landing - flight.take_off)
-        result.append(
-            Stage(
-                kind="fly",
-                start=start,
-                from_step=from_step - begin,
-                end=stop,
-                to_step=to_step - begin,
-                use_cap_s=steps * net.step_s + least_climb_s(net, start)[stop] + share_s,
+    net: FlightNet, flights: tuple[Sortie, ...], hubs: dict[int, tuple[int, ...]], wave_steps: int, waves: int
+) -> Stages:
+    """stages[wave][i][j]: from hub i at the wave's beginning to hub j at its end; [0][0] on the ground.
+
+    The endurance that may have been used on arrival is fixed for every hub of every boundary, and a stage may use the
+    difference: so the caps of any sequence of layouts add up to `usable_s`. hubs as made by `hubs`.
+    """
+    base = net.base_node
+    ground = Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0)
+    result: list[tuple[tuple[Stage, ...], ...]] = [((ground,),)] * waves
+    needs = _Needs(net)
+    for flight in flights:
+        steps, places, needed = _course(needs, flight, hubs, wave_steps)
+        used = _used(steps, needed, net.usable_s)
+        first = flight.take_off // wave_steps
+        for k, (begins, ends) in enumerate(itertools.pairwise(places)):
+            offset = (first + k) * wave_steps
+            result[first + k] = tuple(
+                tuple(
+                    Stage(
+                        kind="fly",
+                        start=start,
+                        from_step=steps[k] - offset,
+                        end=end,
+                        to_step=steps[k + 1] - offset,
+                        use_cap_s=float(used[k + 1][j] - used[k][i]),
+                    )
+                    for j, end in enumerate(ends)
+                )
+                for i, start in enumerate(begins)
             )
-        )
     return tuple(result)
 
 
-def _spare(net: FlightNet, flight: Sortie, hubs: dict[int, int], wave_steps: int) -> float:
-    """Endurance in seconds that a flight has left for climbs, after its time and the least climbs between its hubs."""
-    at = [hubs[w] for w in sorted(hubs) if flight.take_off < w * wave_steps < flight.landing]
-    ways = itertools.pairwise([net.base_node, *at, net.base_node])
-    needed_s = sum(float(least_climb_s(net, a)[b]) for a, b in ways)
-    return net.usable_s - (flight.landing - flight.take_off) * net.step_s - needed_s
+class _Needs:
+    """Least endurance that a way between two nodes takes in exactly so many steps, all of them in the air; each found
+    once. inf where there is none."""
+
+    def __init__(self, net: FlightNet) -> None:
+        self.net = net
+        self._known: dict[tuple[int, int, int], float] = {}
+
+    def __call__(self, start: int, end: int, steps: int) -> float:
+        key = (start, end, steps)
+        if key not in self._known:
+            net = self.net
+            over_s = net.arc_use_s - net.arc_steps * net.step_s
+            none = np.full(len(net.arc_to), -1, np.int32)
+            worth, arcs = _kernels.best_path(
+                net.arc_start,
+                net.arc_to,
+                net.arc_steps,
+                none,
+                over_s,
+                np.zeros((steps, 1), np.float32),
+                start,
+                0,
+                end,
+                steps,
+            )
+            self._known[key] = float(net.arc_use_s[arcs].sum()) if math.isfinite(worth) else math.inf
+        return self._known[key]
 
 
-def least_climb_s(net: FlightNet, start: int) -> FloatArray:
-    """Endurance beyond its time that the way from `start` to every node takes at least."""
-    return least(net.arc_from, net.arc_to, net.arc_use_s - net.arc_steps * net.step_s, start, len(net.node_m))
+def _course(
+    needs: _Needs, flight: Sortie, hubs: dict[int, tuple[int, ...]], wave_steps: int
+) -> tuple[list[int], list[tuple[int, ...]], list[FloatArray]]:
+    """Of one flight: the steps at which its stages meet, the nodes it may be at there, and the least endurance between
+    them, (nodes before, nodes after) for each stage."""
+    base = (needs.net.base_node,)
+    at = [w for w in sorted(hubs) if flight.take_off < w * wave_steps < flight.landing]
+    steps = [flight.take_off, *(w * wave_steps for w in at), flight.landing]
+    places = [base, *(hubs[w] for w in at), base]
+    needed = [
+        np.array([[needs(a, b, steps[k + 1] - steps[k]) for b in places[k + 1]] for a in places[k]])
+        for k in range(len(steps) - 1)
+    ]
+    return steps, places, needed
 
 
-def boundaries(flights: tuple[Sortie, ...], wave_steps: int, waves: int) -> list[tuple[int, int, int]]:
-    """(boundary, steps since take-off, steps until landing) for every wave boundary at which a flight is in the air."""
+def _used(steps: list[int], needed: list[FloatArray], usable_s: float) -> list[FloatArray]:
+    """Endurance that may have been used on arrival at each place of a flight, whatever the way there.
+
+    Between what the dearest way there needs and what the dearest way on leaves; what is spare is shared out by time.
+    A difference over a stage is never less than the stage needs: with F, G the two, F' - F >= need and G' - G >= need,
+    and G - F, the spare, is not negative where the dearest way through fits.
+    """
+    until = [np.zeros(1)]
+    for need in needed:
+        until.append((until[-1][:, None] + need).max(axis=0))
+    rest = [np.zeros(1)]
+    for need in reversed(needed):
+        rest.append((need + rest[-1][None, :]).max(axis=1))
+    rest.reverse()
+    length = steps[-1] - steps[0]
     return [
-        (w, w * wave_steps - f.take_off, f.landing - w * wave_steps)
-        for f in flights
-        for w in range(1, waves)
-        if f.take_off < w * wave_steps < f.landing
+        before + (step - steps[0]) / length * (usable_s - after - before)
+        for step, before, after in zip(steps, until, rest, strict=True)
     ]
 
 
+def _dearest(needed: list[FloatArray]) -> float:
+    most = np.zeros(1)
+    for need in needed:
+        most = (most[:, None] + need).max(axis=0)
+    return float(most.max())
+
+
+def boundaries(flight: Sortie, wave_steps: int) -> range:
+    """The wave boundaries at which a flight is in the air."""
+    return range(flight.take_off // wave_steps + 1, -(-flight.landing // wave_steps))
+
+
+Wanted = list[list[tuple[float, float]]]
+
+
 def hubs(
-    net: FlightNet,
-    flights: tuple[Sortie, ...],
-    chainage_m: tuple[float, ...],
-    inward_m: float,
-    wave_steps: int,
-    waves: int,
-) -> dict[int, int]:
-    """For every boundary in the air: the node nearest to the wanted place that fits between the hubs before and the
-    landing after. chainage_m: the places wanted in turn. InfeasibleError when there is none."""
-    found: dict[int, int] = {}
+    net: FlightNet, flights: tuple[Sortie, ...], wanted: Wanted, wave_steps: int, waves: int
+) -> dict[int, tuple[int, ...]]:
+    """For every boundary in the air one node for each layout: the nodes nearest to the wanted places from which every
+    transition between successive boundaries, and the landing after, can be flown in time and endurance.
+
+    wanted[l][b % len(wanted[l])]: (chainage_m, inward_m) wanted in layout l at boundary b. Layouts coincide where no
+    more nodes fit. InfeasibleError when not even the first layout can be flown.
+    """
+    found: dict[int, tuple[int, ...]] = {}
     out = fewest_steps(net, net.base_node)
     back = fewest_steps(net, net.base_node, backwards=True)
-    for boundary, since, until in boundaries(flights, wave_steps, waves):
-        wanted_m = chainage_m[boundary % len(chainage_m)]
-        away_m = np.append(np.hypot(net.chainage_m - wanted_m, net.inward_m - inward_m), np.inf)
-        before = fewest_steps(net, found[boundary - 1]) if since > wave_steps else out
-        for spare in (4, 2, 0):  # steps left over, so that aircraft can keep out of each other's way
+    needs = _Needs(net)
+    for flight in flights:
+        chain = _chain(net, flight, wanted[0], wave_steps, out, back)
+        for layouts in range(len(wanted), 0, -1):
+            places = _layouts(net, flight, chain, wanted[:layouts], wave_steps, out, back)
+            needed_s = _dearest(_course(needs, flight, places, wave_steps)[2])
+            if needed_s <= net.usable_s:
+                break
+        else:
+            steps = flight.landing - flight.take_off
+            raise cannot(
+                net.aircraft,
+                f"has too little endurance for a flight of {steps * net.step_s / 60.0:.0f} min: with its climbs it "
+                f"takes {needed_s / 60.0:.0f} min of endurance, in this air after the reserve it has "
+                f"{net.usable_s / 60.0:.0f} min",
+            )
+        found |= {b: nodes + nodes[:1] * (len(wanted) - len(nodes)) for b, nodes in places.items()}
+    return found
+
+
+def _away_m(net: FlightNet, wanted: list[tuple[float, float]], boundary: int) -> FloatArray:
+    """Distance of every node from the place wanted at a boundary; inf for the base."""
+    chainage_m, inward_m = wanted[boundary % len(wanted)]
+    return np.append(np.hypot(net.chainage_m - chainage_m, net.inward_m - inward_m), np.inf)
+
+
+def _chain(
+    net: FlightNet,
+    flight: Sortie,
+    wanted: list[tuple[float, float]],
+    wave_steps: int,
+    out: FloatArray,
+    back: FloatArray,
+) -> dict[int, int]:
+    """One node for every boundary of a flight, each within reach of the one before and of the landing."""
+    found: dict[int, int] = {}
+    before = out
+    for boundary in boundaries(flight, wave_steps):
+        since, until = boundary * wave_steps - flight.take_off, flight.landing - boundary * wave_steps
+        for spare in SPARE_STEPS:
             fits = (before <= min(since, wave_steps) - spare) & (back <= until - spare)
             fits[net.base_node] = False
             if fits.any():
@@ -209,8 +319,38 @@ def hubs(
                 f"{wave_steps * net.step_s:.0f} s is too short for its legs on the lattice (the shortest way out "
                 f"of its base takes {out[out > 0].min() * net.step_s:.0f} s, most of it climbing)",
             )
-        found[boundary] = int(np.argmin(np.where(fits, away_m, np.inf)))
+        found[boundary] = int(np.argmin(np.where(fits, _away_m(net, wanted, boundary), np.inf)))
+        before = fewest_steps(net, found[boundary])
     return found
+
+
+def _layouts(
+    net: FlightNet,
+    flight: Sortie,
+    chain: dict[int, int],
+    wanted: Wanted,
+    wave_steps: int,
+    out: FloatArray,
+    back: FloatArray,
+) -> dict[int, tuple[int, ...]]:
+    """The chain's nodes and, for each further layout, the nearest node that lies within reach of all nodes of the
+    boundary before and from which the chain's next node is within reach: so there is always a next one."""
+    places: dict[int, tuple[int, ...]] = {}
+    reach = [out]
+    for boundary in chain:
+        since, until = boundary * wave_steps - flight.take_off, flight.landing - boundary * wave_steps
+        late = np.maximum.reduce(reach)
+        on = fewest_steps(net, chain[boundary + 1], backwards=True) if boundary + 1 in chain else np.zeros_like(back)
+        nodes = [chain[boundary]]
+        for layout in wanted[1:]:
+            spare = SPARE_STEPS[0]
+            fits = (late <= min(since, wave_steps) - spare) & (on <= wave_steps - spare) & (back <= until - spare)
+            fits[net.base_node] = False
+            away_m = np.where(fits, _away_m(net, layout, boundary), np.inf)
+            nodes.append(int(np.argmin(away_m)) if fits.any() else chain[boundary])
+        places[boundary] = tuple(nodes)
+        reach = [fewest_steps(net, node) for node in dict.fromkeys(nodes)]
+    return places
 
 
 def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: int, wave_start_s: float) -> Segment:

@@ -144,7 +144,7 @@ def flight_nets(area: Area) -> list[flights.FlightNet]:
 
 def _rotas(
     area: Area, nets: list[flights.FlightNet], wave_steps: int, waves: int
-) -> tuple[list[tuple[rota.Sortie, ...]], list[dict[int, int]], int, int]:
+) -> tuple[list[tuple[rota.Sortie, ...]], list[dict[int, tuple[int, ...]]], int, int]:
     """Flights and hubs of every aircraft, and the waves before and after the promise.
 
     Those that stay up share the border among them, in the order of their bases; others stay near theirs.
@@ -163,11 +163,12 @@ def _rotas(
     home = [_home_chainage_m(net) for net in nets]
     staying.sort(key=lambda i: home[i])
     length_m = max(float(net.chainage_m.max()) for net in nets)
-    places = {i: tuple(length_m * (k + share) / len(staying) for share in HUB_SHARES) for k, i in enumerate(staying)}
     depth_m = HUB_DEPTH_SHARE * need.depth_m
+    places = {i: [length_m * (k + share) / len(staying) for share in HUB_SHARES] for k, i in enumerate(staying)}
 
-    def hubs(i: int) -> dict[int, int]:
-        return rota.hubs(nets[i], sorties[i], places.get(i, (home[i],)), depth_m, wave_steps, waves)
+    def hubs(i: int) -> dict[int, tuple[int, ...]]:
+        wanted = [[(at_m, depth_m) for at_m in places.get(i, [home[i]])]]
+        return rota.hubs(nets[i], sorties[i], wanted, wave_steps, waves)
 
     lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
     settled: list[int] = list(staying)
@@ -245,19 +246,22 @@ def _home_chainage_m(net: flights.FlightNet) -> float:
     return float(net.chainage_m[nearest])
 
 
-def _window(nets: list[flights.FlightNet], hubs: list[dict[int, int]], waves: int) -> tuple[int, int]:
+def _window(nets: list[flights.FlightNet], hubs: list[dict[int, tuple[int, ...]]], waves: int) -> tuple[int, int]:
     """Waves before every aircraft that stays up is at its station (near its usual hub), and after one has left it.
 
     The wave that begins at the stations and ends on the way home still counts: what it sees is in the game.
     """
     lead, tail = 0, 0
     for net, hub in zip(nets, hubs, strict=True):
-        places = list(hub.values())
+        places = [node for layouts in hub.values() for node in layouts]
         usual = {node for node in places if places.count(node) > 1} or set(places)
         held = [
             w
-            for w, node in hub.items()
-            if min(np.hypot(*(net.node_m[node, :2] - net.node_m[other, :2])) for other in usual) <= STATION_M
+            for w, layouts in hub.items()
+            if all(
+                min(np.hypot(*(net.node_m[node, :2] - net.node_m[other, :2])) for other in usual) <= STATION_M
+                for node in layouts
+            )
         ]
         lead, tail = max(lead, min(held)), max(tail, waves - 1 - max(held))
     return (lead, tail) if waves - lead - tail >= 1 else (0, 0)
@@ -293,7 +297,7 @@ def written(
                     segments.append(
                         rota.segment(
                             member.net,
-                            member.stages[w],
+                            rota.stage_of(member.stages, w),
                             option.arcs[k],
                             number=len(segments),
                             wave=w,
