@@ -19,8 +19,8 @@ def andes(size: int = SIZE, *, seed: int = 2026) -> NDArray[np.float32]:
     size the slopes are 32, 48 and 58 degrees at the 50th, 90th and 99th percentile (`slopes_deg`).
     """
     rng = np.random.default_rng(seed)
-    ridged = 1.0 - np.abs(_field(size, 3.25, rng))
-    heights = ridged + 0.4 * _field(size, 2.75, rng)
+    ridged = 1.0 - np.abs(spectral(size, 3.25, rng))
+    heights = ridged + 0.4 * spectral(size, 2.75, rng)
     low, high = float(heights.min()), float(heights.max())
     scaled: NDArray[np.float32] = (LOWEST_M + (heights - low) * ((HIGHEST_M - LOWEST_M) / (high - low))).astype(
         np.float32
@@ -28,7 +28,7 @@ def andes(size: int = SIZE, *, seed: int = 2026) -> NDArray[np.float32]:
     return scaled
 
 
-def _field(size: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def spectral(size: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """A periodic Gaussian field of unit variance whose power spectrum falls as k^-exponent (k >= 1 wave a tile)."""
     whole = scipy.fft.next_fast_len(size, real=True)
     ky = scipy.fft.fftfreq(whole)[:, None] * whole
