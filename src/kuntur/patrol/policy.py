@@ -5,7 +5,8 @@ are not: his own best estimate is the rate in the middle of a cell. `expected_vi
 computed on it is a bound.
 
 `game.backward` gives what the informed crosser survives with; `Policy` gives where he goes, given the columns drawn. He
-learns the column of a wave as it begins, and nothing of later waves.
+learns the column of a wave as it begins, with it the layout that the aircraft will be in at its end, and nothing more of
+later waves.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ class Policy:
     def __init__(self, view: exposure.View, mixture: game.Mixture, bound: game.Bound, *, threads: int = 2) -> None:
         self._view = view
         self._plans = [game.plan_of(view, plan) for plan in mixture.plans]
+        self._ends = mixture.ends
         self._bound = bound
         self._threads = threads
         self._options: dict[tuple[int, int], tuple[float, list[tuple[int, int]]]] = {}
@@ -190,14 +192,15 @@ class Policy:
                     part = slice(self._view.start[piece], self._view.start[piece + 1])
                     at = place[self._view.cell[part]]
                     exposure[k, at[at >= 0]] += self._exposure[part][at >= 0]
+        layout = int(self._ends[wave][column])
         return _Moves(
             graph,
             self._mid_start,
             region,
             exposure,
             first,
-            self._bound.value[wave + 1][0],
-            self._bound.mid[wave + 1][0],
+            self._bound.value[wave + 1][layout],
+            self._bound.mid[wave + 1][layout],
         )
 
     def _starts(self, wave: int, column: int) -> tuple[float, list[tuple[int, int]]]:
@@ -213,15 +216,16 @@ class Policy:
 
     def _outside(self, wave: int, column: int) -> tuple[float, SingleArray]:
         """Still outside when a wave begins: share that stays there, flow by step of the others."""
+        layout = int(self._ends[wave][column])
         _, _, stay, flow = _kernels.forward_wave(
             self._view.arcs,
             self._view.seen,
             np.ascontiguousarray(self._plans[wave][column : column + 1]),
             np.ones(1),
             np.zeros(1, np.int32),
-            self._bound.value[wave + 1][0],
-            self._bound.mid[wave + 1][0],
-            float(self._bound.out[wave + 1][0]),
+            self._bound.value[wave + 1][layout],
+            self._bound.mid[wave + 1][layout],
+            float(self._bound.out[wave + 1][layout]),
             np.zeros(2, np.int64),
             np.zeros(0, np.int32),
             np.zeros(0),
