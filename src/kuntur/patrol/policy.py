@@ -5,8 +5,7 @@ are not: his own best estimate is the rate in the middle of a cell. `expected_vi
 computed on it is a bound.
 
 `game.backward` gives what the informed crosser survives with; `Policy` gives where he goes, given the columns drawn. He
-learns the column of a wave as it begins, with it the layout that the aircraft will be in at its end, and nothing more of
-later waves.
+learns the column of a wave as it begins, with it the layout the aircraft will be in at its end, and nothing more.
 """
 
 from __future__ import annotations

@@ -176,7 +176,8 @@ def exposures(
 
 
 class Odds:
-    """Detection of fixed paths under a whole mixture, exactly: no night is drawn, waves multiply, E[exp(-H)] in each.
+    """Detection of fixed paths under a whole mixture, exactly: no night is drawn, E[exp(-H)] is carried from layout to
+    layout, wave by wave (with one layout everywhere waves multiply).
 
     Exact but for the quadrature along the path. The expectation stands outside the exponential (Jensen).
     """
@@ -190,10 +191,10 @@ class Odds:
     def detection_prob(self, crossers: Sequence[SimulatedCrosser]) -> FloatArray:
         """Probability (n,) that each path is detected on a night drawn from the mixture."""
         points = sample(crossers, self._step_s)
-        survival = np.ones(len(crossers))
+        survival = {0: np.ones(len(crossers))}  # by layout: probability of being there and not seen yet
         for wave in self._waves:
-            survival *= wave.survival_prob(self._area, points, crossers[0].target, len(crossers))
-        return 1.0 - survival
+            survival = wave.passed(self._area, points, crossers[0].target, survival)
+        return np.asarray(1.0 - sum(survival.values()))
 
 
 class _WaveOdds:
@@ -203,17 +204,27 @@ class _WaveOdds:
         used = sorted({i for column in wave.columns for i in column.segment_ids if segments[i].t_s})
         self.start_s, self.end_s = wave.start_s, wave.end_s
         self.flights = [flight(area, segments[i].aircraft_id, [segments[i]]) for i in used]
+        self.begins, self.ends = ([getattr(c, which) for c in wave.columns] for which in ("begins", "ends"))
         weight = np.array([column.weight for column in wave.columns], float)
-        self.sigma = weight / weight.sum()
+        self.sigma = weight / np.bincount(self.begins, weight)[self.begins]
         self.uses = np.array([[i in column.segment_ids for i in used] for column in wave.columns], float)
 
-    def survival_prob(self, area: Area, points: Samples, target: detection.Target, paths: int) -> FloatArray:
+    def passed(
+        self, area: Area, points: Samples, target: detection.Target, before: dict[int, FloatArray]
+    ) -> dict[int, FloatArray]:
+        """Probability (paths,) of each layout and of not being seen up to then, at the wave's end."""
+        paths = len(next(iter(before.values())))
+        exposure = np.zeros((len(self.flights), paths))
         now = np.flatnonzero((points.t_s >= self.start_s) & (points.t_s < self.end_s))
-        if len(now) == 0 or not self.flights:
-            return np.ones(paths)
-        rate = rates_each_hz(area, self.flights, target, points.t_s[now], points.x_m[now], points.y_m[now])
-        exposure = np.array([np.bincount(points.path[now], row * points.lasts_s[now], paths) for row in rate])
-        return np.asarray(self.sigma @ np.exp(-self.uses @ exposure))
+        if len(now) and self.flights:
+            rate = rates_each_hz(area, self.flights, target, points.t_s[now], points.x_m[now], points.y_m[now])
+            exposure = np.array([np.bincount(points.path[now], row * points.lasts_s[now], paths) for row in rate])
+        missed = self.sigma[:, None] * np.exp(-self.uses @ exposure)
+        after: dict[int, FloatArray] = {}
+        for column, (begin, end) in enumerate(zip(self.begins, self.ends, strict=True)):
+            if begin in before:
+                after[end] = after.get(end, np.zeros(paths)) + before[begin] * missed[column]
+        return after
 
 
 def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosser, seed: int) -> float:
