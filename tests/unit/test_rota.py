@@ -81,8 +81,14 @@ def test_any_sequence_of_columns_is_within_endurance(data: st.DataObject) -> Non
             used_s += float(net.arc_use_s[arcs].sum())
             step += int(net.arc_steps[arcs].sum())
             layout, at = following, stage.end
-        assert at == net.base_node and step == flight.landing
+        assert at == net.landed_node and step == flight.landing
         assert used_s <= net.usable_s + 1e-6
+
+
+def test_no_way_leads_through_the_base() -> None:
+    for net in nets():
+        assert set(net.arc_to[net.arc_from == net.landed_node]) == {net.landed_node}
+        assert set(net.arc_from[net.arc_to == net.base_node]) == {net.base_node}
 
 
 def test_layouts_are_apart_where_there_is_room() -> None:

@@ -199,12 +199,14 @@ def _best_schedule(
     """
     steps = len(flow)
     worth = _kernels.piece_worth(view.seen, flow, first, last, True, threads)
-    n = net.base_node
-    to = np.append(net.arc_to, n).astype(np.int32)  # standing on the ground is free
-    length = np.append(net.arc_steps, 1).astype(np.int32)
-    local = np.append(piece - first, -1).astype(np.int32)
+    rest = math.ceil(net.aircraft.turnround_s / net.step_s)
+    to = np.append(net.arc_to, net.base_node).astype(np.int32)  # the last arc: turned round, from landed to ready
+    if rest == 0:
+        to[to == net.landed_node] = net.base_node
+    length = np.append(net.arc_steps, max(1, rest)).astype(np.int32)
+    local = np.append(np.where(piece >= 0, piece - first, -1), -1).astype(np.int32)
     start = np.append(net.arc_start[:-1], len(net.arc_to) + 1).astype(np.int32)
-    air = np.append(net.arc_steps.astype(float), 0.0)
+    air = np.append(np.where(net.flying, net.arc_steps, 0).astype(float), 0.0)
     most = _airtime(net, steps)
     best, row = math.inf, np.full(steps, -1, np.int32)
     low, high = 0.0, 4.0 * float(worth.max(initial=0.0))

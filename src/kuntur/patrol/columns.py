@@ -42,7 +42,8 @@ FLOW_MEMORY: Final = 0.7  # of the flow of the rounds before
 
 
 class Crew(Struct, frozen=True, kw_only=True, eq=False):
-    """One aircraft in the game: its lattice, its stages in each wave, the first piece of each of its arcs.
+    """One aircraft in the game: its lattice, its stages in each wave, the first piece of each of its arcs (-1 on the
+    ground).
 
     boxes: (pieces, 5) float64 x, y, radius, lowest and highest altitude of each of its pieces; `first` is its first.
     """
@@ -62,9 +63,12 @@ class Column(Struct, frozen=True, kw_only=True, eq=False):
 
 
 def tracks(net: FlightNet) -> list[Track]:
-    """One track for every arc."""
-    parts = [slice(net.vertex_start[a], net.vertex_start[a + 1]) for a in range(len(net.arc_to))]
-    return [Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part]) for part in parts]
+    """One track for every arc that is flown."""
+    parts = [slice(net.vertex_start[a], net.vertex_start[a + 1]) for a in np.flatnonzero(net.flying)]
+    return [
+        Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part], looks=(net.looks[look],) * (part.stop - part.start - 1))
+        for part, look in zip(parts, net.arc_look, strict=True)
+    ]
 
 
 def crew(net: FlightNet, stages: Stages, pieces: Pieces, first: int) -> Crew:
@@ -78,7 +82,9 @@ def crew(net: FlightNet, stages: Stages, pieces: Pieces, first: int) -> Crew:
             low, high = at.min(axis=0), at.max(axis=0)
             radius = 0.5 * math.hypot(high[0] - low[0], high[1] - low[1])
             boxes.append((0.5 * (low[0] + high[0]), 0.5 * (low[1] + high[1]), radius, low[2], high[2]))
-    return Crew(net=net, stages=stages, arc_piece=pieces.first[:-1] + first, boxes=np.array(boxes), first=first)
+    arc_piece = np.full(len(net.arc_to), -1, np.int32)
+    arc_piece[net.flying] = pieces.first[:-1] + first
+    return Crew(net=net, stages=stages, arc_piece=arc_piece, boxes=np.array(boxes), first=first)
 
 
 def plan_row(member: Crew, stage: Stage, arcs: IntArray, steps: int) -> IntArray:
@@ -87,7 +93,8 @@ def plan_row(member: Crew, stage: Stage, arcs: IntArray, steps: int) -> IntArray
     at = stage.from_step
     for a in arcs:
         length = int(member.net.arc_steps[a])
-        row[at : at + length] = member.arc_piece[a] + np.arange(length)
+        if member.arc_piece[a] >= 0:
+            row[at : at + length] = member.arc_piece[a] + np.arange(length)
         at += length
     return row
 
@@ -100,7 +107,7 @@ def segment_arcs(member: Crew, stage: Stage, worth: SingleArray, tries: int = 4)
     if stage.kind == "ground":
         return np.zeros(0, np.int32)
     net = member.net
-    local = member.arc_piece - member.first
+    local = np.where(member.arc_piece >= 0, member.arc_piece - member.first, -1).astype(np.int32)
     over_s = net.arc_use_s - net.arc_steps * net.step_s
     price = 0.0
     for _ in range(tries):

@@ -58,11 +58,12 @@ class Relief(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
-    """One aircraft's lattice. Node n is its base, on the ground. Arc a leaves its node for arc_to[a] in arc_steps[a].
+    """One aircraft's lattice. Arc a leaves its node for arc_to[a] in arc_steps[a]. Node n is its base before take-off,
+    node n + 1 its base after landing, so no way leads through the base; waiting there costs no endurance.
 
-    node_m (n + 1, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
+    node_m (n + 2, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
     start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. usable_s: endurance after the
-    reserve. climb_mps: at its highest node. arc_look: what the camera does on the way, 0 = sweeps all round.
+    reserve. climb_mps: at its highest node. arc_look: what the camera does on the way, a number in `looks`.
     """
 
     aircraft: Aircraft
@@ -83,10 +84,22 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     usable_s: float
     climb_mps: float
     power_w: float | None
+    looks: tuple[Look, ...] = (SWEEP,)
 
     @property
     def base_node(self) -> int:
+        """On the ground, before take-off."""
+        return len(self.node_m) - 2
+
+    @property
+    def landed_node(self) -> int:
+        """On the ground, after landing."""
         return len(self.node_m) - 1
+
+    @property
+    def flying(self) -> BoolArray:
+        """(arcs,): which arcs are flown; the others wait on the ground."""
+        return (self.arc_from < self.base_node) | (self.arc_to < self.base_node)
 
 
 def relief(area: Area) -> Relief:
@@ -328,7 +341,8 @@ def _build(
 ) -> FlightNet:
     """Arcs with their times, energy and vertices; standing arcs (one step of circling or hovering) at every node."""
     n = len(points)
-    nodes = np.vstack([points, [[base.x_m, base.y_m, base.alt_msl_m]]])
+    pad = [base.x_m, base.y_m, base.alt_msl_m]
+    nodes = np.vstack([points, [pad, pad]])
     used = [int(i) for i in np.unique([w[:2] for w in ways]) if i != n]
     payload_kg = aircraft.camera.mass_kg or 0.0
     top_m = float(max(points[used, 2].max(), max(w[2] if w[2] == w[2] else 0.0 for w in ways)))
@@ -357,12 +371,14 @@ def _build(
             times, vertices = np.append(times, steps * step_s), np.vstack([vertices, vertices[-1:]])
         climbed = float(np.maximum(np.diff(vertices[:, 2]), 0.0).sum())
         use = float(performance.consumption(top, steps * step_s, climbed)[1])
-        arcs.append((a, b, steps, use, times, vertices))
+        arcs.append((a, n + 1 if b == n else b, steps, use, times, vertices))
     hover = float(performance.consumption(top, step_s, 0.0)[1])
     for i in used:
         arcs.append((i, i, 1, hover, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
     if not any(arc[0] == n for arc in arcs):
         raise cannot(aircraft, "cannot leave its base against this wind")
+    for i in (n, n + 1):
+        arcs.append((i, i, 1, 0.0, np.array([0.0, step_s]), nodes[[i, i]]))
     arcs.sort(key=lambda arc: (arc[0], arc[1]))
     lengths = [len(arc[4]) for arc in arcs]
     return FlightNet(
@@ -372,7 +388,7 @@ def _build(
         node_m=nodes,
         inward_m=ground.inward_m,
         chainage_m=ground.chainage_m,
-        arc_start=np.searchsorted([arc[0] for arc in arcs], np.arange(n + 2)).astype(np.int32),
+        arc_start=np.searchsorted([arc[0] for arc in arcs], np.arange(n + 3)).astype(np.int32),
         arc_from=np.array([arc[0] for arc in arcs], np.int32),
         arc_to=np.array([arc[1] for arc in arcs], np.int32),
         arc_steps=np.array([arc[2] for arc in arcs], np.int32),

@@ -38,7 +38,8 @@ class Sortie(Struct, frozen=True, kw_only=True):
 class Stage(Struct, frozen=True, kw_only=True):
     """What one aircraft does in one wave: from node `start` at step `from_step` to node `end` at step `to_step`.
 
-    start or end is the base node when it takes off or lands inside the wave; a stage on the ground has kind "ground".
+    start is the base node when it takes off inside the wave, end the landed node when it lands: the steps are then the
+    earliest for the one and the latest for the other. A stage on the ground has kind "ground".
     use_cap_s: endurance it may use, so that the sortie's sum stays within what the aircraft has.
     """
 
@@ -62,7 +63,7 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) 
     Raises InfeasibleError when no flight reaches the strip and returns.
     """
     out = fewest_steps(net, net.base_node)
-    back = fewest_steps(net, net.base_node, backwards=True)
+    back = fewest_steps(net, net.landed_node, backwards=True)
     over = np.flatnonzero(net.inward_m <= area.requirement.depth_m)
     transit = float(np.min(out[over] + back[over])) if len(over) else math.inf
     longest = math.floor((net.usable_s - _climb_out_s(net)) / (CLIMB_ALLOWANCE * net.step_s) + 1e-9)
@@ -100,8 +101,8 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) 
 
 def base_legs(net: FlightNet) -> tuple[int, int]:
     """Steps of the shortest way from the base to a node, and from a node to the base."""
-    out = net.arc_steps[(net.arc_from == net.base_node)]
-    back = net.arc_steps[(net.arc_to == net.base_node)]
+    out = net.arc_steps[net.flying & (net.arc_from == net.base_node)]
+    back = net.arc_steps[net.flying & (net.arc_to == net.landed_node)]
     return int(out.min()), int(back.min())
 
 
@@ -119,7 +120,7 @@ def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: in
 
 def _climb_out_s(net: FlightNet) -> float:
     """Endurance that the climb from the base to the lattice takes beyond its time, on the dearest of the ways out."""
-    out = net.arc_from == net.base_node
+    out = net.flying & (net.arc_from == net.base_node)
     return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
 
 
@@ -175,8 +176,8 @@ def stages(
 
 
 class _Needs:
-    """Least endurance that a way between two nodes takes in exactly so many steps, all of them in the air; each found
-    once. inf where there is none."""
+    """Least endurance that a way between two nodes takes in exactly so many steps, none of them spent on the ground;
+    each found once. inf where there is none."""
 
     def __init__(self, net: FlightNet) -> None:
         self.net = net
@@ -186,21 +187,21 @@ class _Needs:
         key = (start, end, steps)
         if key not in self._known:
             net = self.net
-            over_s = net.arc_use_s - net.arc_steps * net.step_s
+            use_s = np.where(net.flying, net.arc_use_s, net.step_s)
             none = np.full(len(net.arc_to), -1, np.int32)
             worth, arcs = _kernels.best_path(
                 net.arc_start,
                 net.arc_to,
                 net.arc_steps,
                 none,
-                over_s,
+                use_s - net.arc_steps * net.step_s,
                 np.zeros((steps, 1), np.float32),
                 start,
                 0,
                 end,
                 steps,
             )
-            self._known[key] = float(net.arc_use_s[arcs].sum()) if math.isfinite(worth) else math.inf
+            self._known[key] = float(use_s[arcs].sum()) if math.isfinite(worth) else math.inf
         return self._known[key]
 
 
@@ -209,10 +210,10 @@ def _course(
 ) -> tuple[list[int], list[tuple[int, ...]], list[FloatArray]]:
     """Of one flight: the steps at which its stages meet, the nodes it may be at there, and the least endurance between
     them, (nodes before, nodes after) for each stage."""
-    base = (needs.net.base_node,)
+    base, landed = (needs.net.base_node,), (needs.net.landed_node,)
     at = [w for w in sorted(hubs) if flight.take_off < w * wave_steps < flight.landing]
     steps = [flight.take_off, *(w * wave_steps for w in at), flight.landing]
-    places = [base, *(hubs[w] for w in at), base]
+    places = [base, *(hubs[w] for w in at), landed]
     needed = [
         np.array([[needs(a, b, steps[k + 1] - steps[k]) for b in places[k + 1]] for a in places[k]])
         for k in range(len(steps) - 1)
@@ -267,7 +268,7 @@ def hubs(
     """
     found: dict[int, tuple[int, ...]] = {}
     out = fewest_steps(net, net.base_node)
-    back = fewest_steps(net, net.base_node, backwards=True)
+    back = fewest_steps(net, net.landed_node, backwards=True)
     needs = _Needs(net)
     for flight in flights:
         chain = _chain(net, flight, wanted[0], wave_steps, out, back)
@@ -289,9 +290,9 @@ def hubs(
 
 
 def _away_m(net: FlightNet, wanted: list[tuple[float, float]], boundary: int) -> FloatArray:
-    """Distance of every node from the place wanted at a boundary; inf for the base."""
+    """Distance of every node from the place wanted at a boundary; inf on the ground."""
     chainage_m, inward_m = wanted[boundary % len(wanted)]
-    return np.append(np.hypot(net.chainage_m - chainage_m, net.inward_m - inward_m), np.inf)
+    return np.append(np.hypot(net.chainage_m - chainage_m, net.inward_m - inward_m), [np.inf, np.inf])
 
 
 def _chain(
@@ -309,7 +310,7 @@ def _chain(
         since, until = boundary * wave_steps - flight.take_off, flight.landing - boundary * wave_steps
         for spare in SPARE_STEPS:
             fits = (before <= min(since, wave_steps) - spare) & (back <= until - spare)
-            fits[net.base_node] = False
+            fits[net.base_node :] = False
             if fits.any():
                 break
         else:
@@ -345,7 +346,7 @@ def _layouts(
         for layout in wanted[1:]:
             spare = SPARE_STEPS[0]
             fits = (late <= min(since, wave_steps) - spare) & (on <= wave_steps - spare) & (back <= until - spare)
-            fits[net.base_node] = False
+            fits[net.base_node :] = False
             away_m = np.where(fits, _away_m(net, layout, boundary), np.inf)
             nodes.append(int(np.argmin(away_m)) if fits.any() else chain[boundary])
         places[boundary] = tuple(nodes)
@@ -359,8 +360,9 @@ def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: 
     points: list[FloatArray] = []
     clock = wave_start_s + stage.from_step * net.step_s
     use_s = float(net.arc_use_s[arcs].sum()) if stage.kind == "fly" else 0.0
+    flying = net.flying
     for a in arcs if stage.kind == "fly" else ():
-        for i in range(net.vertex_start[a], net.vertex_start[a + 1]):
+        for i in range(net.vertex_start[a], net.vertex_start[a + 1]) if flying[a] else ():
             t, point = clock + float(net.vertex_t_s[i]), net.vertex_m[i]
             if t_s and t <= t_s[-1] + 1e-6:
                 continue

@@ -242,7 +242,7 @@ def _out_of_the_way(
 
 
 def _home_chainage_m(net: flights.FlightNet) -> float:
-    nearest = int(np.argmin(np.hypot(net.node_m[:-1, 0] - net.base.x_m, net.node_m[:-1, 1] - net.base.y_m)))
+    nearest = int(np.argmin(np.hypot(*(net.node_m[: net.base_node, :2] - net.node_m[net.base_node, :2]).T)))
     return float(net.chainage_m[nearest])
 
 
