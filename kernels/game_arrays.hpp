@@ -146,6 +146,19 @@ public:
         }
     }
 
+    // Exposure of every entry, -log factor rounded down; made when it is first asked for.
+    const float* exposure() {
+        const std::lock_guard<std::mutex> only_one(turning_);
+        if (exposure_.empty()) {
+            exposure_.reserve(factor_.size() + 1);
+            for (const float f : factor_) {
+                exposure_.push_back(static_cast<float>(-std::log(static_cast<double>(f)) * (1.0 - 1.0 / 8388608.0)));
+            }
+            exposure_.push_back(0.0F);
+        }
+        return exposure_.data();
+    }
+
     std::int32_t count() const { return static_cast<std::int32_t>(start_.size() - 1); }
     std::int32_t cells() const { return cells_; }
 
@@ -158,7 +171,7 @@ private:
     std::mutex turning_;
     std::vector<std::int64_t> start_;
     std::vector<std::int32_t> cell_;
-    std::vector<float> factor_;
+    std::vector<float> factor_, exposure_;
     std::int32_t cells_;
 };
 

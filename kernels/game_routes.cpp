@@ -7,39 +7,30 @@
 
 #include "game_arrays.hpp"
 #include "module.hpp"
+#include "routes.hpp"
 
 namespace kuntur {
 
 void register_routes(nanobind::module_& m);
+void register_routes_fields(nanobind::module_& m);
+void register_routes_prune(nanobind::module_& m);
 
 namespace game {
 namespace {
 
 using namespace nb::literals;
 
-// exposure(t, u) = sum over columns of weight * sum over aircraft of -log factor, for the waves laid end to end.
-Out<float> mixture_exposure(const HeldPieces& pieces, In<std::int32_t, 4> plan, In<double, 2> weight, int threads) {
-    const std::size_t waves = plan.shape(0), columns = plan.shape(1), aircraft = plan.shape(2), steps = plan.shape(3);
+// exposure(t, u) = sum over columns of weight * sum over aircraft of the exposure, for the waves laid end to end.
+Out<float> mixture_exposure(HeldPieces& pieces, In<std::int32_t, 4> plan, In<double, 2> weight, int threads) {
+    const std::size_t waves = plan.shape(0), columns = plan.shape(1), steps = plan.shape(3);
     require(weight.shape(0) == waves && weight.shape(1) == columns, "weight is not (waves, columns)");
     const auto cells = static_cast<std::size_t>(pieces.cells());
     auto exposure = make_out<float>({waves * steps, cells});
     nb::gil_scoped_release free_interpreter;
+    const Shown shown{pieces.pieces, pieces.exposure(), plan.data(), waves, columns, plan.shape(2), steps, cells};
     share(static_cast<int>(waves), threads, [&](int wave) {
         const auto w = static_cast<std::size_t>(wave);
-        for (std::size_t c = 0; c < columns; ++c) {
-            const double share_prob = weight.data()[w * columns + c];
-            if (share_prob == 0.0) continue;
-            for (std::size_t k = 0; k < aircraft; ++k) {
-                for (std::size_t t = 0; t < steps; ++t) {
-                    const std::int32_t piece = plan.data()[((w * columns + c) * aircraft + k) * steps + t];
-                    if (piece < 0) continue;
-                    float* row = exposure.data() + (w * steps + t) * cells;
-                    for (std::int64_t i = pieces.pieces.start[piece]; i < pieces.pieces.start[piece + 1]; ++i) {
-                        row[pieces.pieces.cell[i]] -= static_cast<float>(share_prob) * std::log(pieces.pieces.factor[i]);
-                    }
-                }
-            }
-        }
+        add_wave(shown, w, weight.data() + w * columns, exposure.data() + w * steps * cells);
     });
     return exposure;
 }
@@ -82,6 +73,8 @@ void register_game_routes(nanobind::module_& m) {
     m.def("mixture_exposure", &mixture_exposure, "pieces"_a, "plan"_a, "weight"_a, "threads"_a,
           "Weighted exposure float32 (waves * steps, cells). plan: int32 (waves, columns, aircraft, steps).");
     register_routes(m);
+    register_routes_fields(m);
+    register_routes_prune(m);
     m.def("route_exposure", &route_exposure, "pieces"_a, "plan"_a, "route"_a, "threads"_a,
           "Exposure float64 (routes, waves, columns) of routes int32 (routes, waves * steps). Cells of a piece must rise.");
 }

@@ -1,7 +1,6 @@
 // Cheapest routes of a crosser through a field of costs.
 //
-// Costs are counted in whole units of 2^-bits, rounded down: sums of whole numbers are exact, so the result is the same on
-// every machine and the least cost errs down only. The backward pass keeps a ring of the last `longest` rows of values, a
+// Costs are whole numbers, rounded down (routes.hpp), so the least cost errs down only. The backward pass keeps a ring of the last `longest` rows of values, a
 // choice of two bytes for every step and cell, and the values of the start cells: nothing else grows with the night.
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
@@ -9,10 +8,12 @@
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <tuple>
 
 #include "game_arrays.hpp"
 #include "module.hpp"
+#include "routes.hpp"
 
 namespace kuntur {
 
@@ -22,9 +23,6 @@ namespace game {
 namespace {
 
 using namespace nb::literals;
-
-constexpr std::uint32_t out_of_reach = 1U << 30;  // and more than any cost that counts
-constexpr std::uint16_t stay = 0xFFFF;
 
 // Threads wait here for each other after every step; spinning first, since a step takes well under a millisecond.
 class Barrier {
@@ -47,13 +45,6 @@ private:
     const int count_;
     std::atomic<int> arrived_{0}, turn_{0};
 };
-
-// As fine a unit as lets the costs of the longest arc, 16 a step, and one value be added without overflow.
-int unit_bits(std::int32_t longest) {
-    int bits = 22;
-    while (bits > 8 && (std::int64_t{longest} << (bits + 4)) > std::int64_t{out_of_reach}) --bits;
-    return bits;
-}
 
 // The backward pass. choice (steps, cells): the arc to leave by, counted within the cell, or `stay`. start_value (steps,
 // starts). Both may be null.
@@ -105,8 +96,7 @@ private:
         const float* cost = cost_ + static_cast<std::size_t>(t) * static_cast<std::size_t>(g_.cells);
         std::uint16_t* choice = choice_ == nullptr ? nullptr : choice_ + static_cast<std::size_t>(t) * static_cast<std::size_t>(g_.cells);
         for (std::int32_t u = first; u < last; ++u) {
-            const float clipped = cost[u] > 16.0F ? 16.0F : (cost[u] > 0.0F ? cost[u] : 0.0F);
-            const auto paid = static_cast<std::uint32_t>(static_cast<std::int32_t>(clipped * scale_));
+            const std::uint32_t paid = in_units(cost[u], scale_);
             const std::uint32_t until = spent_after[u] + paid;  // of standing still to the end, modulo 2^32
             std::uint32_t low = out_of_reach;
             std::uint32_t leave = stay;
@@ -144,6 +134,41 @@ private:
     std::vector<std::uint32_t> value_, spent_, there_, here_;
 };
 
+struct Start {
+    std::uint32_t cost = out_of_reach;
+    std::int32_t t = 0, u = 0;
+};
+
+// The cheapest start of one group in a window of steps, the latest of equals. group null: every start.
+Start cheapest_start(const Graph& g, const std::uint32_t* start_value, const std::int32_t* group, std::int32_t wanted, const std::int32_t* window) {
+    Start best;
+    for (std::int32_t t = window[0]; t < window[1]; ++t) {
+        const std::uint32_t* value = start_value + static_cast<std::size_t>(t) * static_cast<std::size_t>(g.start_count);
+        for (std::int32_t j = 0; j < g.start_count; ++j) {
+            if (group != nullptr && group[j] != wanted) continue;
+            if (value[j] < out_of_reach && value[j] <= best.cost) best = {value[j], t, g.starts[j]};
+        }
+    }
+    return best;
+}
+
+void follow(const Graph& g, const std::uint16_t* choice, const Start& from, std::int32_t* route) {
+    if (from.cost >= out_of_reach) return;
+    std::int32_t t = from.t, u = from.u;
+    while (u != g.cells) {
+        const std::uint16_t leave = choice[static_cast<std::size_t>(t) * static_cast<std::size_t>(g.cells) + static_cast<std::size_t>(u)];
+        const std::int32_t a = g.arc_start[u] + leave;
+        const std::int32_t then = leave == stay ? t + 1 : t + g.arc_tau[a];
+        for (std::int32_t k = t; k < then; ++k) route[k] = u;
+        t = then;
+        if (leave != stay) u = g.arc_to[a];
+    }
+}
+
+void check_degree(const Graph& g) {
+    for (std::int32_t u = 0; u < g.cells; ++u) require(g.arc_start[u + 1] - g.arc_start[u] < stay, "too many arcs leave one cell");
+}
+
 using Routes = std::tuple<Out<double>, Out<std::int32_t>>;
 
 // Cheapest routes from each group of start cells in each window of steps [window[i], window[i + 1]) to the goal before the
@@ -157,7 +182,7 @@ Routes cheapest_routes(const HeldGraph& held, In<float, 2> cost, In<std::int32_t
             "cost, group or window do not fit");
     std::int32_t groups = 0;
     for (std::size_t i = 0; i < group.size(); ++i) groups = std::max(groups, group.data()[i] + 1);
-    for (std::int32_t u = 0; u < g.cells; ++u) require(g.arc_start[u + 1] - g.arc_start[u] < stay, "too many arcs leave one cell");
+    check_degree(g);
     const std::size_t windows = window.size() - 1;
     const std::size_t count = static_cast<std::size_t>(groups) * windows;
     const auto n = static_cast<std::size_t>(steps);
@@ -170,35 +195,43 @@ Routes cheapest_routes(const HeldGraph& held, In<float, 2> cost, In<std::int32_t
     pass.run(threads);
     std::fill(route.data(), route.data() + route.size(), -1);
     for (std::size_t i = 0; i < count; ++i) {
-        const auto wanted = static_cast<std::int32_t>(i / windows);
-        const std::size_t w = i % windows;
-        const auto begin = static_cast<std::size_t>(std::max(0, window.data()[w]));
-        const auto end = static_cast<std::size_t>(std::max(0, std::min(steps, window.data()[w + 1])));
-        std::uint32_t low = out_of_reach;
-        std::size_t t = 0, u = cells;
-        for (std::size_t k = begin; k < end; ++k) {
-            for (std::int32_t j = 0; j < g.start_count; ++j) {
-                if (group.data()[j] != wanted) continue;
-                const std::uint32_t v = start_value[k * static_cast<std::size_t>(g.start_count) + static_cast<std::size_t>(j)];
-                if (v < out_of_reach && v <= low) low = v, t = k, u = static_cast<std::size_t>(g.starts[j]);  // the latest of equals
-            }
-        }
-        least.data()[i] = u == cells ? std::numeric_limits<double>::infinity() : static_cast<double>(low) * pass.unit();
-        if (!trace) continue;
-        std::int32_t* out = route.data() + i * n;
-        while (u != cells) {
-            const std::uint16_t leave = choice[t * cells + u];
-            std::size_t then = t + 1, to = u;
-            if (leave != stay) {
-                const std::int32_t a = g.arc_start[u] + leave;
-                then = t + static_cast<std::size_t>(g.arc_tau[a]);
-                to = static_cast<std::size_t>(g.arc_to[a]);
-            }
-            for (std::size_t k = t; k < then; ++k) out[k] = static_cast<std::int32_t>(u);
-            t = then;
-            u = to;
-        }
+        const std::int32_t windowed[2] = {std::max(0, window.data()[i % windows]), std::min(steps, window.data()[i % windows + 1])};
+        const Start best = cheapest_start(g, start_value.data(), group.data(), static_cast<std::int32_t>(i / windows), windowed);
+        least.data()[i] = best.cost < out_of_reach ? static_cast<double>(best.cost) * pass.unit() : std::numeric_limits<double>::infinity();
+        if (trace) follow(g, choice.get(), best, route.data() + i * n);
     }
+    return {least, route};
+}
+
+// Cheapest route through each of several weightings (answers, waves, columns) of the same columns, one a thread at a time.
+Routes cheapest_answers(const HeldGraph& held, HeldPieces& pieces, In<std::int32_t, 4> plan, In<double, 3> weight, bool trace, int threads) {
+    const Graph& g = held.graph;
+    const std::size_t waves = plan.shape(0), columns = plan.shape(1), cells = static_cast<std::size_t>(g.cells);
+    const auto steps = static_cast<std::int32_t>(waves * plan.shape(3));
+    require(weight.shape(1) == waves && weight.shape(2) == columns, "weight is not (answers, waves, columns)");
+    require(pieces.cells() == g.cells, "pieces and graph differ");
+    check_degree(g);
+    const std::size_t count = weight.shape(0), n = static_cast<std::size_t>(steps);
+    auto least = make_out<double>({count});
+    auto route = make_out<std::int32_t>({trace ? count : 0, n});
+    nb::gil_scoped_release free_interpreter;
+    std::fill(route.data(), route.data() + route.size(), -1);
+    const Shown shown{pieces.pieces, pieces.exposure(), plan.data(), waves, columns, plan.shape(2), plan.shape(3), cells};
+    share(static_cast<int>(count), threads, [&](int number) {
+        const auto i = static_cast<std::size_t>(number);
+        std::vector<float> cost(n * cells, 0.0F);
+        for (std::size_t w = 0; w < waves; ++w) {
+            add_wave(shown, w, weight.data() + (i * waves + w) * columns, cost.data() + w * shown.steps * cells);
+        }
+        std::unique_ptr<std::uint16_t[]> choice(trace ? new std::uint16_t[n * cells] : nullptr);
+        std::vector<std::uint32_t> start_value(n * static_cast<std::size_t>(g.start_count));
+        Backward pass(g, cost.data(), steps, choice.get(), start_value.data());
+        pass.run(1);
+        const std::int32_t whole[2] = {0, steps};
+        const Start best = cheapest_start(g, start_value.data(), nullptr, 0, whole);
+        least.data()[i] = best.cost < out_of_reach ? static_cast<double>(best.cost) * pass.unit() : std::numeric_limits<double>::infinity();
+        if (trace) follow(g, choice.get(), best, route.data() + i * n);
+    });
     return {least, route};
 }
 
@@ -211,6 +244,9 @@ void register_routes(nanobind::module_& m) {
           "Least cost float64 (groups * windows), rounded down, and its route int32 (groups * windows, steps), -1 outside\n"
           "the graph; no routes unless trace. cost: float32 (steps, cells), not negative; group: int32 (starts), -1 unused;\n"
           "window: int32, rising.");
+    m.def("cheapest_answers", &cheapest_answers, "graph"_a, "pieces"_a, "plan"_a, "weight"_a, "trace"_a, "threads"_a,
+          "The same from any start cell at any step through the weighted exposure of each weight (answers, waves, columns):\n"
+          "least cost (answers), route (answers, steps). plan: int32 (waves, columns, aircraft, steps).");
 }
 
 }  // namespace kuntur

@@ -98,6 +98,52 @@ def cheapest_routes(
     return result
 
 
+def cheapest_answers(
+    graph: Any, seen: Any, plan: IntArray, weight: FloatArray, threads: int, *, trace: bool = True
+) -> tuple[FloatArray, IntArray]:
+    """Least cost (answers,), rounded down, and route (answers, steps) through each weighting (answers, waves, columns) of
+    the columns of plan (waves, columns, aircraft, steps)."""
+    result: tuple[FloatArray, IntArray] = _core.cheapest_answers(graph, seen, plan, weight, trace, threads)
+    return result
+
+
+def wave_field(
+    graph: Any,
+    seen: Any,
+    plan: IntArray,
+    sigma: FloatArray,
+    points: NDArray[np.uint8],
+    flow: SingleArray,
+    first: bool,
+    threads: int,
+) -> SingleArray:
+    """(steps, cells): its sum along a route through open points is at most the chance to be seen in this wave.
+
+    plan (columns, aircraft, steps). The field charges the routes of `flow` (steps, cells) as much as it can."""
+    result: SingleArray = _core.wave_field(graph, seen, plan, sigma, points, flow, first, threads)
+    return result
+
+
+def prune(
+    graph: Any,
+    cost: SingleArray,
+    points: NDArray[np.uint8],
+    wave_steps: int,
+    constant: FloatArray,
+    told: tuple[SingleArray, SingleArray, SingleArray],
+    target: float,
+    *,
+    keep: bool,
+) -> tuple[float, NDArray[np.uint8], IntArray]:
+    """Least bound of a route through open points (inf: none is left), the points that routes below target need, and the
+    route of the least bound. told: what the crosser who is told every draw pays from each wave's beginning on, by cell,
+    by mid-arc state and from outside. Without `keep` the points are not worked out."""
+    result: tuple[float, NDArray[np.uint8], IntArray] = _core.prune(
+        graph, cost, points, wave_steps, constant, *told, target, keep
+    )
+    return result
+
+
 def route_exposure(seen: Any, plan: IntArray, route: IntArray, threads: int) -> FloatArray:
     """Exposure (routes, waves, columns) of fixed routes (routes, waves * steps)."""
     result: FloatArray = _core.route_exposure(seen, plan, route, threads)
