@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import math
 import tomllib
@@ -21,9 +22,10 @@ from kuntur.io.area_file import (
     AreaFile,
     BaseTable,
     ExtentTable,
+    RallyTable,
     ZoneTable,
 )
-from kuntur.model.assets import Base
+from kuntur.model.assets import Base, Rally
 from kuntur.model.place import (
     Area,
     Border,
@@ -87,6 +89,7 @@ def load(
         weather=_weather(file),
         attributions=tuple(dict.fromkeys(text for text in (file.border.attribution, terrain.attribution) if text)),
         input_hashes={toml.name: digest, Path(file.border.file).name: border_digest, **terrain_hashes},
+        rallies=tuple(_rally(one, frame, terrain) for one in file.rally),
     )
     _require_usable(area)
     _require_our_side(area, whole)
@@ -189,6 +192,7 @@ def _require_usable(area: Area) -> None:
             f"[requirement]: crosser_cell_m and flight_cell_m must not be below the terrain cell of {cell_m:g} m.",
             remedy="Enlarge them, or make [terrain] cell_m smaller.",
         )
+    _require_date(area)
     if not area.fleet.aircraft or not area.crossers:
         raise ConfigError("The area needs at least one [[aircraft]] and one [[crosser]].", remedy="Add them.")
 
@@ -227,6 +231,22 @@ def _require_border(area: Area) -> None:
             f"The terrain is void on {void.mean():.1%} of the border, first at km {km[np.argmax(void)]:.1f}.",
             remedy="Use a void-filled product (Copernicus GLO-30: `kuntur area fetch`), or shorten [border].",
         )
+
+
+def _require_date(area: Area) -> None:
+    """A date that is one, wherever an aircraft's hours depend on the sun."""
+    date = area.requirement.date
+    bound = [a.id for a in area.fleet.aircraft if a.fly != "any"]
+    if date is None and bound:
+        raise ConfigError(
+            f'Aircraft "{bound[0]}" flies by the sun, and nothing says which day it is.',
+            remedy='Give [requirement] date = "YYYY-MM-DD", the day on which the watch begins.',
+        )
+    if date is not None:
+        try:
+            datetime.date.fromisoformat(date)
+        except ValueError as error:
+            raise ConfigError(f"[requirement] date {date} is no day of the calendar.", remedy="Correct it.") from error
 
 
 def _require_base(area: Area, base: Base) -> None:
@@ -364,8 +384,21 @@ def _base(table: BaseTable, frame: LocalFrame, terrain: Terrain) -> Base:
     return Base(
         id=table.id, name=table.name, lat_deg=table.lat_deg, lon_deg=table.lon_deg, x_m=x, y_m=y,
         alt_msl_m=float(grid.height_at(terrain, x, y)), pads=table.pads, mast_agl_m=table.mast_agl_m,
-        mast_gain_dbi=table.mast_gain_dbi,
+        mast_gain_dbi=table.mast_gain_dbi, parking=table.parking, crews=table.crews, crew_duty_s=table.crew_duty_s,
     )  # fmt: skip
+
+
+def _rally(table: RallyTable, frame: LocalFrame, terrain: Terrain) -> Rally:
+    x, y = (float(v) for v in frames.to_local(frame, table.lat_deg, table.lon_deg))
+    alt_msl_m = float(grid.height_at(terrain, x, y)) if grid.covers(terrain, x, y) else math.nan
+    if math.isnan(alt_msl_m):
+        raise TerrainError(
+            f'Rally point "{table.id}" lies outside the terrain or on a void of it.',
+            remedy="Move it, or add the missing terrain.",
+        )
+    return Rally(
+        id=table.id, name=table.name, lat_deg=table.lat_deg, lon_deg=table.lon_deg, x_m=x, y_m=y, alt_msl_m=alt_msl_m
+    )
 
 
 def _place(table: Any, frame: LocalFrame) -> Place:

@@ -117,6 +117,18 @@ class BaseTable(Struct, frozen=True, kw_only=True):
     pads: Annotated[int, Meta(ge=0)]
     mast_agl_m: Positive = 10.0
     mast_gain_dbi: float | None = None
+    parking: Annotated[int, Meta(ge=0)] | None = None
+    crews: Annotated[int, Meta(ge=0)] | None = None
+    crew_duty_s: Positive | None = None
+
+
+class RallyTable(Struct, frozen=True, kw_only=True):
+    """A place where an aircraft may land in an emergency."""
+
+    id: Identifier
+    name: str
+    lat_deg: Latitude
+    lon_deg: Longitude
 
 
 class ZoneTable(Struct, frozen=True, kw_only=True):
@@ -162,6 +174,7 @@ class AircraftTable(Struct, frozen=True, kw_only=True):
     radio: Identifier
     base: Identifier
     turnround_s: NotNegative
+    fly: Literal["any", "day", "night"] = "any"
 
 
 class CrosserTable(Struct, frozen=True, kw_only=True):
@@ -193,6 +206,7 @@ class RequirementTable(Struct, frozen=True, kw_only=True):
     flight_cell_m: Positive
     height_agl_m: Positive
     radio_required: bool = True
+    date: Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     solve_s: Positive = 45.0
     certainty_prob: Certainty = 0.95
 
@@ -293,6 +307,7 @@ class AreaFile(Struct, frozen=True, kw_only=True):
     requirement: RequirementTable
     weather: WeatherTable = WeatherTable()
     zone: tuple[ZoneTable, ...] = ()
+    rally: tuple[RallyTable, ...] = ()
     road: tuple[RoadTable, ...] = ()
     place: tuple[PlaceTable, ...] = ()
     airframe: tuple[AirframeTable, ...] = ()

@@ -146,6 +146,7 @@ def fleet(file: AreaFile) -> Fleet:
                 system_id=one.system_id,
                 base_id=one.base,
                 turnround_s=one.turnround_s,
+                fly=one.fly,
                 airframe=airframe(_pick(airframes, one.airframe, one, "airframe")),
                 camera=camera(_fitting(_pick(cameras, one.camera, one, "camera"), one)),
                 radio=radio(_pick(radios, one.radio, one, "radio")),

@@ -91,6 +91,9 @@ class Airframe(Struct, frozen=True, kw_only=True):
 class Base(Struct, frozen=True, kw_only=True):
     """A place aircraft start from and return to. x_m, y_m in the local frame.
 
+    pads: aircraft that can start and land at the same time. parking: aircraft that have room on the ground. crews: of
+    those who fly, one aircraft in the air for each; crew_duty_s: from a crew's first take-off to its last landing.
+    None: as many, or as long, as asked for.
     mast_gain_dbi: the mast's own antenna less its feeder's loss; None is the antenna that each radio comes with.
     """
 
@@ -104,6 +107,21 @@ class Base(Struct, frozen=True, kw_only=True):
     pads: int
     mast_agl_m: float = 10.0
     mast_gain_dbi: float | None = None
+    parking: int | None = None
+    crews: int | None = None
+    crew_duty_s: float | None = None
+
+
+class Rally(Struct, frozen=True, kw_only=True):
+    """A place where an aircraft may land in an emergency. x_m, y_m in the local frame."""
+
+    id: str
+    name: str
+    lat_deg: float
+    lon_deg: float
+    x_m: float
+    y_m: float
+    alt_msl_m: float
 
 
 class Aircraft(Struct, frozen=True, kw_only=True):
@@ -117,6 +135,8 @@ class Aircraft(Struct, frozen=True, kw_only=True):
     radio: Radio
     base_id: str
     turnround_s: float
+    fly: Literal["any", "day", "night"] = "any"
+    """When it may be in the air: whatever the sun does, only while it is up, or only while it is down."""
 
 
 class Fleet(Struct, frozen=True, kw_only=True):

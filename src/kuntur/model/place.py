@@ -14,7 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.model.assets import Base, Fleet
+from kuntur.model.assets import Base, Fleet, Rally
 
 FloatArray = NDArray[np.float64]
 HeightArray = NDArray[np.float32]
@@ -215,6 +215,8 @@ class Requirement(Struct, frozen=True, kw_only=True):
     detection_prob: float
     start_local: str
     duration_s: float
+    date: str | None = None
+    """Of the watch's start, "YYYY-MM-DD" at utc_offset_h: says where the sun is. None: unknown."""
     depth_m: float
     utc_offset_h: float
     wave_s: float
@@ -246,3 +248,4 @@ class Area(Struct, frozen=True, kw_only=True):
     weather: Weather
     attributions: tuple[str, ...]
     input_hashes: dict[str, str]
+    rallies: tuple[Rally, ...] = ()
