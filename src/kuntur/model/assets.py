@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from kuntur.model.plans import LookKind
+
 
 class RangeLaw(Struct, frozen=True, kw_only=True):
     """A detection rate that is given and not computed: rate_hz exp(-(slant range / scale_m)^2), 0 from cut_m on.
@@ -65,7 +67,11 @@ class Radio(Struct, frozen=True, kw_only=True):
 
 
 class Airframe(Struct, frozen=True, kw_only=True):
-    """A type of aircraft with its public figures. Energy is electrical (battery_wh) or chemical (endurance only)."""
+    """A type of aircraft with its public figures. Energy is electrical (battery_wh) or chemical (endurance only).
+
+    endurance_mps: the airspeed at which endurance_s holds, 0 for hover; None: not published, so the aircraft's most
+    economical. forward_endurance_s: a multirotor's longest in forward flight, where endurance_s is in hover.
+    """
 
     id: str
     name: str
@@ -85,6 +91,8 @@ class Airframe(Struct, frozen=True, kw_only=True):
     max_wind_mps: float | None = None
     max_climb_mps: float | None = None
     stall_mps: float | None = None
+    endurance_mps: float | None = None
+    forward_endurance_s: float | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -125,7 +133,10 @@ class Rally(Struct, frozen=True, kw_only=True):
 
 
 class Aircraft(Struct, frozen=True, kw_only=True):
-    """An airframe with a camera and a radio, stationed at a base. system_id: its MAVLink id."""
+    """An airframe with a camera and a radio, stationed at a base. system_id: its MAVLink id.
+
+    looks: what its gimbal may be told to do; a plan chooses among them leg by leg.
+    """
 
     id: str
     name: str
@@ -137,6 +148,7 @@ class Aircraft(Struct, frozen=True, kw_only=True):
     turnround_s: float
     fly: Literal["any", "day", "night"] = "any"
     """When it may be in the air: whatever the sun does, only while it is up, or only while it is down."""
+    looks: tuple[LookKind, ...] = ("sweep",)
 
 
 class Fleet(Struct, frozen=True, kw_only=True):

@@ -6,7 +6,24 @@ Times `t_s` are seconds after the start of the watch; positions are in the area'
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
+
+LookKind = Literal["sweep", "border", "stare"]
+
+
+class Look(Struct, frozen=True, array_like=True):
+    """What the camera does along a leg: a sweep all round, or the search of one sector (`visibility.looks`).
+
+    azimuth_rad: the sector's middle from the frame's north, held whatever the aircraft's heading; 0 for a sweep.
+    """
+
+    kind: LookKind = "sweep"
+    azimuth_rad: float = 0.0
+
+
+SWEEP = Look()
 
 
 class Segment(Struct, frozen=True, kw_only=True):
@@ -14,6 +31,7 @@ class Segment(Struct, frozen=True, kw_only=True):
 
     t_s, x_m, y_m, alt_msl_m: same length >= 2, t_s increasing; first and last lie on the wave's boundaries (or are the
     take-off / landing inside the wave). A segment that stays on the ground has no points.
+    looks: one for each leg between points; empty: sweeps all the way.
     """
 
     id: int
@@ -26,6 +44,7 @@ class Segment(Struct, frozen=True, kw_only=True):
     energy_wh: float
     """Electrical energy, rounded up; combustion aircraft count in `endurance_s`."""
     endurance_s: float
+    looks: tuple[Look, ...] = ()
 
 
 class Column(Struct, frozen=True, kw_only=True):
@@ -136,6 +155,8 @@ class Sortie(Struct, frozen=True, kw_only=True):
     alt_msl_m: tuple[float, ...]
     energy_wh: float
     endurance_s: float
+    looks: tuple[Look, ...] = ()
+    """One for each leg between points; empty: sweeps all the way."""
 
 
 class Tasking(Struct, frozen=True, kw_only=True):

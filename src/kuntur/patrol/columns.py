@@ -64,11 +64,14 @@ class Column(Struct, frozen=True, kw_only=True, eq=False):
 
 def tracks(net: FlightNet) -> list[Track]:
     """One track for every arc that is flown."""
-    parts = [slice(net.vertex_start[a], net.vertex_start[a + 1]) for a in np.flatnonzero(net.flying)]
-    return [
-        Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part], looks=(net.looks[look],) * (part.stop - part.start - 1))
-        for part, look in zip(parts, net.arc_look, strict=True)
-    ]
+    found = []
+    for a in np.flatnonzero(net.flying):
+        part = slice(net.vertex_start[a], net.vertex_start[a + 1])
+        look = net.looks[net.arc_look[a]]
+        found.append(
+            Track(t_s=net.vertex_t_s[part], xyz_m=net.vertex_m[part], looks=(look,) * (part.stop - part.start - 1))
+        )
+    return found
 
 
 def crew(net: FlightNet, stages: Stages, pieces: Pieces, first: int) -> Crew:

@@ -1,11 +1,11 @@
 """What a flown track shows of each crosser node in each step: survival factors exp(-exposure), rounded up.
 
 A track is cut into pieces of one step. A piece is looked at from the ends of every stretch of at most `spacing_m` that
-it touches, and the least rate of those viewpoints counts for the whole step. `visibility.rates.cell_rates` gives the
-rate of a viewpoint: the worst terrain cell inside the crosser's cell, in certain sight, rounded down. It is taken once
-for each cell and target; a node has that of its cell and of what it shows there, and on an edge the least of both
-cells. So a piece may over-claim only by what hides between two neighbouring viewpoints; the audit halves the spacing
-and all steps.
+it touches, and the least rate of those viewpoints, each with the look of its stretch, counts for the whole step.
+`visibility.rates.cell_rates` gives the rate of a viewpoint: the worst terrain cell inside the crosser's cell, in
+certain sight, rounded down. It is taken once for each cell and target; a node has that of its cell and of what it shows
+there, and on an edge the least of both cells. So a piece may over-claim only by what hides between two neighbouring
+viewpoints; the audit halves the spacing and all steps.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area
+from kuntur.model.plans import SWEEP, Look
 from kuntur.patrol import _kernels
 from kuntur.patrol.crossers import CrosserGraph
-from kuntur.visibility import detection, doubt
+from kuntur.visibility import detection, doubt, looks
 from kuntur.visibility.rates import cell_rates
 
 FloatArray = NDArray[np.float64]
@@ -36,47 +37,62 @@ _BATCH: Final = 256
 
 
 class Track(Struct, frozen=True, kw_only=True, eq=False):
-    """A path in time: t_s (n,) rising from a multiple of the step, xyz_m (n, 3)."""
+    """A path in time: t_s (n,) rising from a multiple of the step, xyz_m (n, 3), looks: of the n - 1 legs between
+    (empty: sweeps)."""
 
     t_s: FloatArray
     xyz_m: FloatArray
+    looks: tuple[Look, ...] = ()
 
 
 class Pieces(Struct, frozen=True, kw_only=True, eq=False):
     """Pieces of all tracks of one aircraft. Track i has pieces first[i] .. first[i + 1] - 1, one a step.
 
-    viewpoints_m (v, 3); piece p is looked at from views[view_start[p] : view_start[p + 1]].
+    viewpoints_m (v, 3); aims (a, 2): a viewpoint and a number in `looks`, each pair once. Piece p is looked at by
+    views[view_start[p] : view_start[p + 1]], numbers of aims.
     """
 
     first: IntArray
     viewpoints_m: FloatArray
+    aims: IntArray
+    looks: tuple[Look, ...]
     view_start: IntArray
     views: IntArray
 
 
 def cut(tracks: list[Track], step_s: float, spacing_m: float) -> Pieces:
     """Pieces of one step of each track; equal viewpoints are shared, also those of a leg flown both ways."""
-    numbers: dict[tuple[float, float, float], int] = {}
+    points: dict[tuple[float, float, float], int] = {}
+    looks: dict[Look, int] = {SWEEP: 0}
+    aims: dict[tuple[int, int], int] = {}
     first, view_start, views = [0], [0], []
     for track in tracks:
         steps = max(1, round((track.t_s[-1] - track.t_s[0]) / step_s))
         for k in range(steps):
             begin = track.t_s[0] + k * step_s
-            views.extend(sorted(_looks(track, begin, begin + step_s, spacing_m, numbers)))
+            for point, look in sorted(_seen_from(track, begin, begin + step_s, spacing_m, points, looks)):
+                views.append(aims.setdefault((point, look), len(aims)))
             view_start.append(len(views))
         first.append(first[-1] + steps)
     return Pieces(
         first=np.array(first, np.int32),
-        viewpoints_m=np.array(list(numbers), float).reshape(-1, 3),
+        viewpoints_m=np.array(list(points), float).reshape(-1, 3),
+        aims=np.array(list(aims), np.int32).reshape(-1, 2),
+        looks=tuple(looks),
         view_start=np.array(view_start, np.int32),
         views=np.array(views, np.int32),
     )
 
 
-def _looks(
-    track: Track, begin_s: float, end_s: float, spacing_m: float, numbers: dict[tuple[float, float, float], int]
-) -> set[int]:
-    """Viewpoints that bracket every leg of the track touched between two times."""
+def _seen_from(
+    track: Track,
+    begin_s: float,
+    end_s: float,
+    spacing_m: float,
+    points: dict[tuple[float, float, float], int],
+    looks: dict[Look, int],
+) -> set[tuple[int, int]]:
+    """Viewpoints that bracket every leg of the track touched between two times, each with the leg's look."""
     found = set()
     for i in range(len(track.t_s) - 1):
         t0, t1 = track.t_s[i], track.t_s[i + 1]
@@ -89,7 +105,8 @@ def _looks(
         for j in range(low, max(high, low + 1) + 1 if parts else low + 1):
             point = a + (b - a) * (min(j, parts) / parts)
             key = (round(float(point[0]), 1), round(float(point[1]), 1), round(float(point[2]), 1))
-            found.add(numbers.setdefault(key, len(numbers)))
+            look = track.looks[i] if track.looks else SWEEP
+            found.add((points.setdefault(key, len(points)), looks.setdefault(look, len(looks))))
     return found
 
 
@@ -101,9 +118,7 @@ def rates(
     start: (pieces + 1,) int64; node numbers of the graph, rising within a piece.
     """
     looked_at = _looked_at(area, graph)
-    search = detection.search_for(
-        aircraft.camera, {c.target for c in area.crossers}, area.requirement.height_agl_m, area.weather
-    )
+    search = search_of(area, aircraft, SWEEP)
     # What is promised on must be certain against the terrain's own error, where that is known.
     certainty = doubt.of(area.terrain, area.requirement.certainty_prob)
     seen: list[tuple[IntArray, SingleArray]] = []
@@ -127,13 +142,48 @@ def rates(
             node = np.flatnonzero(at_node).astype(np.int32)
             seen.append((node, at_node[node]))
         progress(min(1.0, (begin + _BATCH) / len(pieces.viewpoints_m)), f"what {aircraft.name} sees")
+    aimed = _aimed(area, aircraft, graph, pieces, seen)
     starts, cells, values = [0], [np.zeros(0, np.int32)], [np.zeros(0, np.float32)]
     for p in range(len(pieces.view_start) - 1):
-        cell, least = _least(seen, pieces.views[pieces.view_start[p] : pieces.view_start[p + 1]])
+        cell, least = _least(aimed, pieces.views[pieces.view_start[p] : pieces.view_start[p + 1]])
         cells.append(cell)
         values.append(least)
         starts.append(starts[-1] + len(cell))
     return np.array(starts, np.int64), np.concatenate(cells), np.concatenate(values).astype(np.float64)
+
+
+def search_of(area: Area, aircraft: Aircraft, look: Look) -> detection.SearchPattern:
+    """The search of one look of an aircraft's camera, for all the crossers of its area at once."""
+    targets = {crosser.target for crosser in area.crossers}
+    return looks.search_of(look.kind, aircraft.camera, targets, area.requirement.height_agl_m, area.weather)
+
+
+def _aimed(
+    area: Area, aircraft: Aircraft, graph: CrosserGraph, pieces: Pieces, seen: list[tuple[IntArray, SingleArray]]
+) -> list[tuple[IntArray, SingleArray]]:
+    """What each aim of the pieces sees: what a sweep would see from there, as often as the look comes round.
+
+    Of a sector only the nodes whose cells lie wholly inside it, wherever within OFF_TRACK_M the aircraft really is.
+    Sight and range are the same for all looks of a viewpoint, so they are computed once, for the sweep.
+    """
+    half_m = graph.cells.cell_m * math.sqrt(0.5)
+    rows, cols = np.nonzero(graph.index >= 0)  # in the order of the cells' numbers
+    x_m, y_m = (centre[i] for centre, i in zip(graph.cells.centres(), (cols, rows), strict=True))
+    sweep_s = search_of(area, aircraft, SWEEP).independent_s
+    found = []
+    for view, number in pieces.aims:
+        look = pieces.looks[number]
+        node, rate_hz = seen[view]
+        if look != SWEEP:
+            search = search_of(area, aircraft, look)
+            sooner = np.float32(sweep_s / search.independent_s * (1.0 - 1e-6))
+            x, y, _ = pieces.viewpoints_m[view]
+            inside = np.ones(len(node), bool)
+            for cell in (graph.cell[node], graph.beside[node]):
+                inside &= looks.holds(look, x_m[cell] - x, y_m[cell] - y, margin_m=half_m + looks.OFF_TRACK_M)
+            node, rate_hz = node[inside], rate_hz[inside] * sooner
+        found.append((node, rate_hz))
+    return found
 
 
 def _looked_at(area: Area, graph: CrosserGraph) -> NDArray[np.bool_]:

@@ -24,6 +24,7 @@ from kuntur.errors import InfeasibleError
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import Area, Lattice
+from kuntur.model.plans import SWEEP, Look
 from kuntur.visibility import detection, radio
 
 FloatArray = NDArray[np.float64]

@@ -20,9 +20,10 @@ from scipy.sparse.csgraph import dijkstra
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area
+from kuntur.model.plans import SWEEP
 from kuntur.patrol import _kernels, exposure, game
 from kuntur.patrol.crossers import CrosserGraph
-from kuntur.visibility import detection, rays
+from kuntur.visibility import detection, looks, rays
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -36,7 +37,7 @@ def expected_view(area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: 
     """
     starts, cells, factors, offsets = [np.zeros(1, np.int64)], [], [], [0]
     for aircraft, pieces in zip(fleet, cuts, strict=True):
-        table = _mean_by_piece(pieces) @ _rates(area, aircraft, graph, pieces.viewpoints_m)
+        table = _mean_by_piece(pieces) @ _rates(area, aircraft, graph, pieces)
         table.sort_indices()
         starts.append(table.indptr[1:].astype(np.int64) + starts[-1][-1])
         cells.append(table.indices.astype(np.int32))
@@ -55,20 +56,33 @@ def expected_view(area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: 
 
 
 def _mean_by_piece(pieces: exposure.Pieces) -> csr_array:
-    """(pieces, viewpoints): the share of each viewpoint in its piece."""
+    """(pieces, aims): the share of each aim in its piece."""
     lengths = np.diff(pieces.view_start)
     share = np.repeat(1.0 / np.maximum(lengths, 1), lengths)
-    return csr_array((share, pieces.views, pieces.view_start), shape=(len(lengths), len(pieces.viewpoints_m)))
+    return csr_array((share, pieces.views, pieces.view_start), shape=(len(lengths), len(pieces.aims)))
 
 
-def _rates(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m: FloatArray) -> csr_array:
-    """Detection rate (viewpoints, nodes) in 1/s at the middle of each node."""
-    each = [_rates_of(area, aircraft, graph, viewpoints_m, number) for number in range(len(graph.targets))]
-    return csr_array(sum(each[1:], start=each[0]))
+def _rates(area: Area, aircraft: Aircraft, graph: CrosserGraph, pieces: exposure.Pieces) -> csr_array:
+    """Detection rate (aims, nodes) in 1/s at the middle of each node."""
+    points_m, looks_at = pieces.viewpoints_m, pieces.aims[:, 1]
+    each = [_rates_of(area, aircraft, graph, points_m, number) for number in range(len(graph.targets))]
+    table = csr_array(csr_array(sum(each[1:], start=each[0]))[pieces.aims[:, 0]])
+    aim = np.repeat(np.arange(len(pieces.aims)), np.diff(table.indptr))
+    sweep_s = exposure.search_of(area, aircraft, SWEEP).independent_s
+    for number, look in enumerate(pieces.looks):
+        if look == SWEEP:
+            continue
+        own = np.flatnonzero(looks_at[aim] == number)
+        x_m, y_m, _ = points_m[pieces.aims[aim[own], 0]].T
+        node = table.indices[own]
+        sooner = sweep_s / exposure.search_of(area, aircraft, look).independent_s
+        table.data[own] *= sooner * looks.holds(look, graph.x_m[node] - x_m, graph.y_m[node] - y_m)
+    table.eliminate_zeros()
+    return table
 
 
 def _rates_of(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m: FloatArray, number: int) -> csr_array:
-    """The same for the nodes that show one of the graph's targets."""
+    """What sweeps see, (viewpoints, nodes), of the nodes that show one of the graph's targets."""
     target = graph.targets[number]
     open_to_looks = (graph.inward_m >= 0.0) & (graph.node_target == number)
     for zone in area.zones:
@@ -76,8 +90,7 @@ def _rates_of(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m:
             open_to_looks &= ~lines.inside(zone.xy_m, graph.x_m, graph.y_m)
     ground_m = grid.height_at(area.terrain, graph.x_m, graph.y_m)
     middle_m = np.stack([graph.x_m, graph.y_m, ground_m + detection.VISIBLE_HEIGHT_M[target]], axis=-1)
-    targets = {crosser.target for crosser in area.crossers}
-    search = detection.search_for(aircraft.camera, targets, area.requirement.height_agl_m, area.weather)
+    search = exposure.search_of(area, aircraft, SWEEP)
     reach_m = detection.max_range_m(aircraft.camera, target, area.weather)
     near = [
         np.flatnonzero(open_to_looks & ((graph.x_m - x) ** 2 + (graph.y_m - y) ** 2 <= reach_m**2))

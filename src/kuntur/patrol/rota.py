@@ -17,7 +17,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from kuntur.model.place import Area
-from kuntur.model.plans import Segment
+from kuntur.model.plans import SWEEP, Look, Segment
 from kuntur.patrol import _kernels
 from kuntur.patrol.flights import FlightNet, cannot, fewest_steps
 
@@ -358,6 +358,7 @@ def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: 
     """The flown segment: vertices of its arcs with times after the start of the watch; no points on the ground."""
     t_s: list[float] = []
     points: list[FloatArray] = []
+    looks: list[Look] = []  # on the way to each point
     clock = wave_start_s + stage.from_step * net.step_s
     use_s = float(net.arc_use_s[arcs].sum()) if stage.kind == "fly" else 0.0
     flying = net.flying
@@ -368,8 +369,9 @@ def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: 
                 continue
             t_s.append(t)
             points.append(point)
+            looks.append(net.looks[net.arc_look[a]])
         clock += float(net.arc_steps[a]) * net.step_s
-    keep = _corners(t_s, points)
+    keep = _corners(points, looks)
     xyz = np.array([points[i] for i in keep]).reshape(-1, 3)
     return Segment(
         id=number,
@@ -381,14 +383,17 @@ def segment(net: FlightNet, stage: Stage, arcs: IntArray, *, number: int, wave: 
         alt_msl_m=tuple(round(float(v), 2) for v in xyz[:, 2]),
         energy_wh=0.0 if net.power_w is None else math.ceil(use_s * net.power_w / 36.0) / 100.0,
         endurance_s=math.ceil(use_s * 100.0) / 100.0,
+        looks=() if set(looks) <= {SWEEP} else tuple(looks[i] for i in keep[1:]),
     )
 
 
-def _corners(t_s: list[float], points: list[FloatArray]) -> list[int]:
-    """Vertices that are not simply passed while standing still at the same place."""
+def _corners(points: list[FloatArray], looks: list[Look]) -> list[int]:
+    """Vertices that are not simply passed while standing still at the same place with the same look."""
     last = len(points) - 1
     return [
         i
         for i in range(len(points))
-        if i in (0, last) or not (np.array_equal(points[i - 1], points[i]) and np.array_equal(points[i], points[i + 1]))
+        if i in (0, last)
+        or looks[i] != looks[i + 1]
+        or not (np.array_equal(points[i - 1], points[i]) and np.array_equal(points[i], points[i + 1]))
     ]

@@ -19,7 +19,7 @@ from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Segment, Strategy, Wave
 from kuntur.model.plans import Column as WrittenColumn
-from kuntur.patrol import columns, crossers, exposure, flights, game, rota
+from kuntur.patrol import columns, crossers, exposure, flights, game, gimbal, rota
 from kuntur.patrol.columns import Column, Crew
 from kuntur.patrol.exposure import Track, View
 from kuntur.patrol.game import Mixture
@@ -136,10 +136,11 @@ def flight_nets(area: Area) -> list[flights.FlightNet]:
     ground = flights.relief(area)
     order = sorted(range(len(area.fleet.aircraft)), key=lambda i: (flights.height_m(area, area.fleet.aircraft[i]), i))
     layer = {i: k for k, i in enumerate(order)}
-    return [
+    nets = (
         flights.net(area, ground, aircraft, layer[i], area.requirement.crosser_step_s)
         for i, aircraft in enumerate(area.fleet.aircraft)
-    ]
+    )
+    return [gimbal.with_looks(area, net, net.aircraft.looks) for net in nets]
 
 
 def _rotas(
@@ -382,7 +383,7 @@ def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[
             start_s = strategy.waves[segment.wave].start_s
             place[segment.id] = (len(tracks[k]), round((segment.t_s[0] - start_s) / step_s))
             xyz = np.column_stack([segment.x_m, segment.y_m, segment.alt_msl_m])
-            tracks[k].append(Track(t_s=np.array(segment.t_s), xyz_m=xyz))
+            tracks[k].append(Track(t_s=np.array(segment.t_s), xyz_m=xyz, looks=segment.looks))
     cuts = [exposure.cut(parts, step_s, spacing_m) for parts in tracks]
     offsets = np.concatenate([[0], np.cumsum([int(cut.first[-1]) for cut in cuts])])
     plans, sigma = [], []

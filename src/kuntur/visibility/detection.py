@@ -67,12 +67,11 @@ class Band(Struct, frozen=True, kw_only=True):
 
 
 class SearchPattern(Struct, frozen=True, kw_only=True):
-    """Looks that cover every azimuth of a sector at each band in turn, one every `look_s`.
+    """Looks that cover every azimuth of a whole turn, or of a sector, at each band in turn, one every `look_s`.
 
-    Every direction with a depression between the two limits and within half of `width_rad` from the sector's middle is
+    Every direction with a depression between the two limits, and within half of `width_rad` of the sector's middle, is
     in at least one picture of each revolution. Where in the round a revolution begins is drawn anew each time
-    (`pointing`), so that nobody can walk in step with the gimbal. A whole turn ends where it began; a narrower sector
-    has to be swung back through: one slot of its revolution is no look.
+    (`pointing`), so that nobody can walk in step with the gimbal.
     """
 
     bands: tuple[Band, ...]
@@ -89,79 +88,85 @@ class SearchPattern(Struct, frozen=True, kw_only=True):
 
 
 def search_pattern(
-    camera: Camera,
-    height_agl_m: float,
-    max_range_m: float,
-    *,
-    relief_m: float = RELIEF_M,
-    look_s: float = LOOK_S,
-    width_rad: float = WHOLE_TURN_RAD,
-    steepest_rad: float = STEEPEST_DEPRESSION_RAD,
+    camera: Camera, height_agl_m: float, max_range_m: float, *, relief_m: float = RELIEF_M, look_s: float = LOOK_S
 ) -> SearchPattern:
-    """Bands from the far edge of the ground in range down to `steepest_rad` or beyond, without gaps between pictures.
+    """Bands from the far edge of the ground in range down to STEEPEST_DEPRESSION_RAD, without gaps between pictures.
 
     Geometry of a level pinhole camera: at line-of-sight depression q, half fields of view h and v, a picture's upper
     edge is at depression q - v in its middle and lower at its sides; it is tan(h) / (cos q + tan(v) sin q) wide (half,
     tangent of azimuth) at that edge, its narrowest. With n pictures a turn the band is whole down to atan(tan(q + v)
-    cos(pi / n)). In a sector of another width w the n pictures are w / n apart instead of 2 pi / n.
+    cos(pi / n)).
     """
-    if not 0.0 < width_rad <= WHOLE_TURN_RAD:
-        raise ConfigError(
-            f"A search of {math.degrees(width_rad):.0f} degrees is no sector.", remedy="Choose more than 0, at most 360."
-        )
     half_h, half_v = camera.hfov_rad / 2.0, camera.vfov_rad / 2.0
     # One band at least, even where the ground below is out of range.
-    least = max(0.0, min(math.atan2(height_agl_m - relief_m, max_range_m), steepest_rad - camera.vfov_rad))
+    least = max(0.0, min(math.atan2(height_agl_m - relief_m, max_range_m), STEEPEST_DEPRESSION_RAD - camera.vfov_rad))
     top = least
-    least_looks = math.ceil(3.0 * width_rad / WHOLE_TURN_RAD)  # pictures more than a third of a turn apart leave gaps
     turns: list[tuple[float, int]] = []
-    while top < steepest_rad:
+    while top < STEEPEST_DEPRESSION_RAD:
         q = top + half_v
-        half_azimuth = math.atan2(math.tan(half_h), math.cos(q) + math.tan(half_v) * math.sin(q))
-        fewest = max(math.ceil(width_rad / 2.0 / half_azimuth), least_looks)
+        fewest = math.ceil(math.pi / math.atan2(math.tan(half_h), math.cos(q) + math.tan(half_v) * math.sin(q)))
         # More pictures a turn overlap more but leave a deeper whole band: take the fewest looks for the depth gained.
-        n = max(range(fewest, 2 * fewest + 1), key=lambda k: (_band_bottom(q + half_v, width_rad / (2 * k)) - top) / k)
+        n = max(range(max(fewest, 3), 2 * max(fewest, 3) + 1), key=lambda k: (_band_bottom(q + half_v, k) - top) / k)
         turns.append((q, n))
-        top = _band_bottom(q + half_v, width_rad / (2 * n))
+        top = _band_bottom(q + half_v, n)
     total = sum(n for _, n in turns)
-    slots = total if width_rad == WHOLE_TURN_RAD else total + 1
     return SearchPattern(
         bands=tuple(Band(elevation_rad=-q, looks=n, share_prob=n / total) for q, n in turns),
-        revolution_s=slots * look_s,
+        revolution_s=total * look_s,
         look_s=look_s,
         least_depression_rad=least,
         greatest_depression_rad=top,
+    )
+
+
+def sector(search: SearchPattern, width_rad: float) -> SearchPattern:
+    """The part of a search all round that covers a sector of this width, without gaps; a whole turn is the search.
+
+    Each band keeps its elevation, and its pictures lie no farther apart than before, so the same depressions are
+    covered. A whole turn ends where it began; a sector is turned through to and fro, band by band, and then has to be
+    swung back: one slot of each of its revolutions is no look.
+    """
+    if search.width_rad != WHOLE_TURN_RAD or not 0.0 < width_rad <= WHOLE_TURN_RAD:
+        raise ConfigError(
+            f"A sector of {math.degrees(width_rad):.0f} degrees cannot be cut out of a search of "
+            f"{math.degrees(search.width_rad):.0f}.",
+            remedy="Cut more than 0 and at most 360 degrees out of a search all round.",
+        )
+    if width_rad == WHOLE_TURN_RAD:
+        return search
+    looks = [math.ceil(band.looks * width_rad / WHOLE_TURN_RAD - 1e-9) for band in search.bands]
+    return SearchPattern(
+        bands=tuple(
+            Band(elevation_rad=band.elevation_rad, looks=n, share_prob=n / sum(looks))
+            for band, n in zip(search.bands, looks, strict=True)
+        ),
+        revolution_s=(sum(looks) + 1) * search.look_s,
+        look_s=search.look_s,
+        least_depression_rad=search.least_depression_rad,
+        greatest_depression_rad=search.greatest_depression_rad,
         width_rad=width_rad,
     )
 
 
-def search_for(
-    camera: Camera,
-    targets: Iterable[Shown],
-    height_agl_m: float,
-    weather: Weather,
-    *,
-    width_rad: float = WHOLE_TURN_RAD,
-    steepest_rad: float = STEEPEST_DEPRESSION_RAD,
-) -> SearchPattern:
+def search_for(camera: Camera, targets: Iterable[Shown], height_agl_m: float, weather: Weather) -> SearchPattern:
     """The one search a camera flies for several targets at once: it reaches to the least of their useful ranges."""
     reach_m = min(max_range_m(camera, target, weather) for target in targets)
-    return search_pattern(camera, height_agl_m, max(reach_m, 1.0), width_rad=width_rad, steepest_rad=steepest_rad)
+    return search_pattern(camera, height_agl_m, max(reach_m, 1.0))
 
 
-def _band_bottom(lower_edge_rad: float, half_spacing_rad: float) -> float:
-    """Depression down to which pictures twice this far apart in azimuth leave no gap; the pictures' lower edge passes
-    nadir at 90."""
+def _band_bottom(lower_edge_rad: float, looks: int) -> float:
+    """Depression down to which a turn of `looks` pictures leaves no gap; the pictures' lower edge passes nadir at
+    90."""
     if lower_edge_rad >= math.pi / 2.0:
         return math.pi / 2.0
-    return math.atan(math.tan(lower_edge_rad) * math.cos(half_spacing_rad))
+    return math.atan(math.tan(lower_edge_rad) * math.cos(math.pi / looks))
 
 
 def pointing(search: SearchPattern, t_s: float, *, seed: int = 0, middle_rad: float = 0.0) -> tuple[float, float]:
     """Where the camera looks at time t_s: azimuth from north and elevation (rad), constant during one look.
 
-    middle_rad: azimuth of the middle of a sector; a whole turn has none, and begins at north. Elevation is NaN while a
-    sector's camera swings back and no picture counts.
+    middle_rad: azimuth of the middle of a sector; a whole turn begins at north. While a sector's camera is swung back
+    no picture counts, and its elevation is NaN.
 
     The round starts at a place drawn anew for each revolution from `seed` (splitmix64), so the look that covers a given
     direction falls in each slot of a revolution with equal probability.
@@ -170,14 +175,13 @@ def pointing(search: SearchPattern, t_s: float, *, seed: int = 0, middle_rad: fl
     slot = math.floor(t_s / search.look_s + 1e-9)
     revolution, step = divmod(slot, slots)
     step = (step + _mix(seed * 0x9E3779B97F4A7C15 + revolution) % slots) % slots
-    whole = search.width_rad == WHOLE_TURN_RAD
     for number, band in enumerate(search.bands):
         if step < band.looks:
-            if whole:
+            if search.width_rad == WHOLE_TURN_RAD:
                 return (step + 0.5) * 2.0 * math.pi / band.looks, band.elevation_rad
             along = step if number % 2 == 0 else band.looks - 1 - step  # to and fro
-            spread = (along + 0.5) / band.looks - 0.5
-            return (middle_rad + spread * search.width_rad) % WHOLE_TURN_RAD, band.elevation_rad
+            off_rad = ((along + 0.5) / band.looks - 0.5) * search.width_rad
+            return (middle_rad + off_rad) % WHOLE_TURN_RAD, band.elevation_rad
         step -= band.looks
     return middle_rad, math.nan
 
