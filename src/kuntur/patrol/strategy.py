@@ -386,7 +386,7 @@ def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[
             tracks[k].append(Track(t_s=np.array(segment.t_s), xyz_m=xyz, looks=segment.looks))
     cuts = [exposure.cut(parts, step_s, spacing_m) for parts in tracks]
     offsets = np.concatenate([[0], np.cumsum([int(cut.first[-1]) for cut in cuts])])
-    plans, sigma = [], []
+    plans, sigma, begins, ends = [], [], [], []
     for wave in strategy.waves[waves.start : waves.stop]:
         plan = np.full((len(wave.columns), len(strategy.aircraft_ids), steps), -1, np.int32)
         for s, column in enumerate(wave.columns):
@@ -397,7 +397,30 @@ def flown(strategy: Strategy, *, step_s: float, spacing_m: float) -> tuple[list[
                     plan[s, k, first : first + end - begin] = offsets[k] + np.arange(begin, end)
         plans.append(plan)
         sigma.append(np.array([column.weight for column in wave.columns]) / strategy.weight_total)
-    return cuts, game.mixture(plans, sigma)
+        begins.append(np.array([column.begins for column in wave.columns], np.int32))
+        ends.append(np.array([column.ends for column in wave.columns], np.int32))
+    return cuts, game.mixture(plans, sigma, begins, ends, first_layouts(strategy, waves.start))
+
+
+def first_layouts(strategy: Strategy, wave: int) -> FloatArray:
+    """Probability of each layout when a wave begins, before anything is known of the night."""
+    layouts = 1 + max(column.begins for column in strategy.waves[wave].columns)
+    share = np.zeros(layouts)
+    reached = {0: 1.0}
+    for before in strategy.waves[:wave]:
+        after: dict[int, float] = {}
+        for column in before.columns:
+            part = reached.get(column.begins, 0.0) * column.weight / strategy.weight_total
+            after[column.ends] = after.get(column.ends, 0.0) + part
+        reached = after
+    for layout, part in reached.items():
+        if layout >= layouts:
+            raise ConfigError(
+                f"No column of wave {wave} begins in layout {layout}, which can be reached.",
+                remedy="Use the plan as `kuntur plan` wrote it.",
+            )
+        share[layout] = part
+    return share
 
 
 def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:
