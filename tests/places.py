@@ -60,6 +60,7 @@ MULTIROTOR = Airframe(
     ceiling_msl_m=7000.0,
     source=SOURCE,
     battery_wh=550.0,
+    endurance_mps=0.0,
     rotor_disc_area_m2=0.9,
     max_payload_kg=2.0,
     max_wind_mps=14.0,

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from kuntur.aircraft import atmosphere, path, performance
+from kuntur.aircraft import atmosphere, path, performance, rotor, wind
 from kuntur.errors import ConfigError
 from kuntur.geodesy import grid
 from kuntur.model.assets import Airframe
@@ -28,6 +28,7 @@ QUAD = Airframe(
     ceiling_msl_m=6000.0,
     source="test",
     battery_wh=280.0,
+    endurance_mps=0.0,
     rotor_disc_area_m2=0.5,
     max_payload_kg=1.0,
     max_wind_mps=12.0,
@@ -45,6 +46,7 @@ WING = Airframe(
     ceiling_msl_m=6000.0,
     source="test",
     stall_mps=15.0,
+    endurance_mps=22.0,
     max_climb_mps=4.0,
 )
 
@@ -70,11 +72,12 @@ def test_density_altitude() -> None:
 
 def test_endurance_at_4000_m_is_082_of_sea_level() -> None:
     """SCIENCE, "Endurance": density ratio 0.669, so 0.82 for both kinds; airspeed 1.22 for the wing."""
-    for airframe in (QUAD, WING):
+    hovering = msgspec.structs.replace(QUAD, cruise_mps=1.5)  # hardly any drag: hover is the dearest
+    for airframe in (hovering, WING):
         low = performance.budget(airframe, 0.0, 0.0, STILL)
         high = performance.budget(airframe, 0.0, 4000.0, STILL)
-        assert high.endurance_s / low.endurance_s == pytest.approx(0.8177, abs=6e-4)
-        assert low.endurance_s == airframe.endurance_s * (1 - performance.RESERVE)
+        assert high.endurance_s / low.endurance_s == pytest.approx(0.8177, abs=7e-4)
+        assert low.endurance_s == pytest.approx(airframe.endurance_s * (1 - performance.RESERVE), abs=1.0)
     assert performance.budget(WING, 0.0, 4000.0, STILL).airspeed_mps / WING.cruise_mps == pytest.approx(
         1.2229, abs=1e-3
     )
@@ -89,6 +92,64 @@ def test_hover_power_follows_momentum_theory_and_the_battery_lasts_the_catalog_e
     assert performance.power_w(QUAD, 0.0, 0.25) == pytest.approx(2 * at_sea_level)
     with pytest.raises(ConfigError, match="ideal rotor"):
         performance.power_w(msgspec.structs.replace(QUAD, rotor_disc_area_m2=0.05), 0.0, 1.0)
+
+
+def test_an_endurance_that_may_be_one_of_forward_flight_is_not_taken_for_hover() -> None:
+    unsaid = msgspec.structs.replace(QUAD, endurance_mps=None)
+    assert performance.power_w(unsaid, 0.0, 1.0) == pytest.approx(280 * 3600 / 2400 / rotor.FORWARD_OVER_HOVER)
+    loiter = msgspec.structs.replace(WING, endurance_mps=None)
+    assert (
+        performance.budget(loiter, 0.0, 0.0, STILL).endurance_s < performance.budget(WING, 0.0, 0.0, STILL).endurance_s
+    )
+
+
+def test_forward_flight_agrees_with_a_published_pair_of_endurances() -> None:
+    pair = msgspec.structs.replace(QUAD, forward_endurance_s=2700.0)
+    loads = performance.loads(pair)
+    best = loads.loiter_mps(1.0, 1.0)
+    assert loads.load(0.0, 1.0, 1.0) == 1.0
+    assert loads.load(best, 1.0, 1.0) == pytest.approx(2400 / 2700, abs=2e-3)
+    assert loads.load(best, 1.0, 1.0) >= 2400 / 2700  # the fit errs to the dear side
+    assert 5.0 < best < loads.range_mps(1.0, 1.0) <= 20.0
+    # All the power there is goes into the published top speed: nothing is left for drag to be greater.
+    assert loads.load(20.0, 1.0, 1.0) == pytest.approx(loads.greatest_load(1.0))
+    # Glauert's wake: wake^4 + speed^2 wake^2 = hover wake^4.
+    share = loads._wake_share(8.0, 1.0, 0.7)
+    wake, hover2 = share * loads.wake_mps / 0.7**0.5, loads.wake_mps**2 / 0.7
+    assert wake**4 + 64.0 * wake**2 == pytest.approx(hover2**2)
+
+
+def test_a_wing_s_polar_goes_through_its_published_figures() -> None:
+    loads = performance.loads(WING)
+    assert loads.load(22.0, 1.0, 1.0) == pytest.approx(1.0)  # where the endurance holds
+    assert loads.load(40.0, 1.0, 1.0) == pytest.approx(loads.greatest_load(1.0))  # top speed takes all the power
+    sigma = float(atmosphere.density_ratio(6000.0, STILL))
+    ceiling_mps = loads.loiter_mps(1.0, sigma)
+    assert loads.load(ceiling_mps, 1.0, sigma) == pytest.approx(loads.greatest_load(sigma))  # the ceiling too
+    for speed in (0.99, 1.01):  # the speed of least power, and that of the best glide, are what they are called
+        assert loads.load(speed * loads.loiter0_mps, 1.0, 1.0) > loads.load(loads.loiter0_mps, 1.0, 1.0)
+        best = loads.range_mps(1.0, 1.0)
+        assert loads.load(speed * best, 1.0, 1.0) / speed > loads.load(best, 1.0, 1.0)
+
+
+def test_thin_air_takes_climb_and_top_speed_before_it_takes_hover() -> None:
+    low, high = (performance.budget(QUAD, 0.0, alt, STILL) for alt in (0.0, 5500.0))
+    assert high.climb_mps < 0.3 * low.climb_mps and high.max_airspeed_mps < 0.7 * low.max_airspeed_mps
+    assert high.can_fly
+    top = performance.budget(WING, 0.0, 6000.0, STILL)
+    assert top.climb_mps == pytest.approx(performance.SERVICE_CEILING_CLIMB_MPS, abs=1e-6)
+    assert top.climb_airspeed_mps == pytest.approx(top.max_airspeed_mps)
+    assert performance.budget(WING, 0.0, 0.0, STILL).climb_mps == WING.max_climb_mps
+
+
+def test_waiting_in_a_circle_costs_more_than_flying_on() -> None:
+    assert performance.budget(QUAD, 0.0, 4000.0, STILL).circling == 1.0
+    circling = performance.budget(WING, 0.0, 3000.0, STILL).circling
+    bank = math.atan(1.0 / performance.CIRCLE_OVER_TURN)  # of a circle 1.2 times as wide as one at 45 degrees
+    loads, sigma = performance.loads(WING), float(atmosphere.density_ratio(3000.0, STILL))
+    speed = performance.budget(WING, 0.0, 3000.0, STILL).airspeed_mps
+    full = loads.load(speed, 1.0 / math.cos(bank), sigma) / loads.load(speed, 1.0, sigma)
+    assert 1.1 < circling == pytest.approx(full)
 
 
 def test_reasons_not_to_fly() -> None:
@@ -135,7 +196,16 @@ def test_climb_costs_time_and_energy_and_descending_gives_nothing_back() -> None
     assert up - level == pytest.approx(4.0 * 9.80665 * 200 / 0.5 / 3600, abs=0.03)
     assert down == level
     steep = performance.leg(QUAD, budget, 0.0, 0.0, 200.0, STILL)
-    assert steep.time_s == pytest.approx(40.0)
+    assert steep.time_s == pytest.approx(200.0 / budget.climb_mps, abs=0.011)
+
+
+def test_a_wing_falls_behind_while_it_climbs() -> None:
+    budget = performance.budget(WING, 0.0, 2000.0, STILL)
+    level, up, down = performance.leg(WING, budget, 6000.0, 0.0, [0.0, 100.0, -100.0], STILL).time_s
+    climb_s = 100.0 / budget.climb_mps
+    slow_m = budget.climb_airspeed_mps * climb_s  # flown while climbing, the rest at cruise
+    assert up == pytest.approx(climb_s + (6000.0 - slow_m) / budget.airspeed_mps, abs=0.011)
+    assert down == level < up
 
 
 def test_rounding_is_always_to_the_safe_side() -> None:

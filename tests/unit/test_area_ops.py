@@ -65,6 +65,7 @@ kind = "multirotor"
 propulsion = "electric"
 mass_kg = 2.0
 endurance_s = 900.0
+endurance_mps = 0.0
 cruise_mps = 8.0
 max_speed_mps = 12.0
 ceiling_msl_m = 6000.0
@@ -85,7 +86,7 @@ INFEASIBLE = {
     # 3.83 km each way across 3 m/s of wind at 8 m/s: 2 x 3830 / sqrt(64 - 9) = 1033 s
     "reach": (
         [*OTHER_CAMERA, ('airframe = "matrice_4td"', 'airframe = "slow"'), ("[[crosser]]", SLOW)],
-        'cannot reach the border from base "post" and return: that takes 17 min of flight, and it has 10 min there',
+        'cannot reach the border from base "post" and return: that takes 17 min of flight, and it has 9 min there',
     ),
 }
 

@@ -98,7 +98,8 @@ def test_a_change_of_height_on_the_spot_is_flown_before_going_on() -> None:
 def test_a_point_in_the_air_over_the_base_means_lifting_off_before_it() -> None:
     sortie = flights.sortie(AREA, QUAD)
     airborne = msgspec.structs.replace(sortie, alt_msl_m=(flights.LEVEL_M, *sortie.alt_msl_m[1:]))
-    climb = performance.loaded_budget(QUAD, flights.LEVEL_M, AREA.weather).climb_mps
+    middle_m = (flights.LEVEL_M + AREA.bases[0].alt_msl_m) / 2.0
+    climb = performance.loaded_budget(QUAD, middle_m, AREA.weather).climb_mps
     expected = sortie.t_s[0] - (flights.LEVEL_M - AREA.bases[0].alt_msl_m) / climb
     assert _mission(airborne).lift_off_s == pytest.approx(expected, abs=1.0)
     assert _mission(sortie).lift_off_s == sortie.t_s[0]
@@ -117,12 +118,12 @@ def test_a_leg_too_fast_for_the_aircraft_is_refused_with_the_leg_named() -> None
 
 def test_wind_is_in_the_commanded_speed() -> None:
     wind = msgspec.structs.replace(AREA.weather, wind_speed_mps=8.0, wind_from_rad=math.radians(270.0))
-    east = missions.airspeed_for(20.0, 100.0, 0.0, wind)
-    west = missions.airspeed_for(20.0, -100.0, 0.0, wind)
+    east = missions.airspeed_for(20.0, 100.0, 0.0, wind, 4000.0)
+    west = missions.airspeed_for(20.0, -100.0, 0.0, wind, 4000.0)
     assert (east, west) == (pytest.approx(12.0), pytest.approx(28.0))
     for dx, dy in ((100.0, 0.0), (-30.0, 70.0), (0.0, -1.0)):
-        airspeed = missions.airspeed_for(15.0, dx, dy, wind)
-        assert missions.ground_speed_for(airspeed, dx, dy, wind) == pytest.approx(15.0)
+        airspeed = missions.airspeed_for(15.0, dx, dy, wind, 4000.0)
+        assert missions.ground_speed_for(airspeed, dx, dy, wind, 4000.0) == pytest.approx(15.0)
 
 
 def test_read_back_forgives_what_autopilots_change_and_nothing_else() -> None:

@@ -402,7 +402,7 @@ def test_return_on_command_climbs_to_the_return_altitude_first() -> None:
     ground = Ground()
     ground.set("RTL_ALT", 90_000.0)
     ground.fly()
-    ground.pass_time(400.0)
+    ground.pass_time(500.0)  # up and on its way
     level = ground.pilot.body.alt_msl_m
     assert level < ground.base.alt_msl_m + 800.0
     assert ground.command(20) == OK
@@ -438,7 +438,7 @@ def test_it_crashes_into_a_ridge_it_is_sent_into_and_falls_when_empty() -> None:
 def test_a_low_battery_brings_it_home_by_itself() -> None:
     ground = Ground()
     ground.fly()
-    ground.pass_time(300.0)
+    ground.pass_time(700.0)  # up and on its way
     ground.pilot.body.energy_left = 0.119
     ground.pass_time(3.0)
     assert ground.pilot.mode == "RTL"

@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.aircraft import performance
+from kuntur.aircraft import performance, wind
 from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.geodesy import frames
 from kuntur.model.assets import Aircraft, Base
@@ -237,7 +237,7 @@ def _speed(
     distance = math.hypot(dx, dy)
     if distance < 1.0:
         return budget.airspeed_mps, max(time_s - _vertical_s(aircraft, weather, alt_msl_m - dz, alt_msl_m), 0.0)
-    wanted = airspeed_for(distance / max(time_s, 1e-3), dx, dy, weather)
+    wanted = airspeed_for(distance / max(time_s, 1e-3), dx, dy, weather, alt_msl_m)
     near_base = k == 1 or k == len(sortie.t_s) - 1  # late by the climb or the approach; the legs between make up for it
     if wanted > budget.max_airspeed_mps * _SPEED_TOLERANCE and not near_base:
         raise InfeasibleError(
@@ -246,20 +246,20 @@ def _speed(
             remedy="Plan again with the weather of tonight.",
         )
     airspeed = min(max(wanted, budget.min_airspeed_mps), budget.max_airspeed_mps)
-    ground = ground_speed_for(airspeed, dx, dy, weather)
+    ground = ground_speed_for(airspeed, dx, dy, weather, alt_msl_m)
     early_s = max(time_s - distance / ground, 0.0) if wanted < budget.min_airspeed_mps else 0.0
     return (airspeed if aircraft.airframe.kind == "fixed_wing" else ground), early_s
 
 
-def airspeed_for(ground_mps: float, dx_m: float, dy_m: float, weather: Weather) -> float:
-    """Airspeed that gives this speed over ground towards (dx, dy) in the planned wind."""
-    along, across = performance.wind_along_across(np.asarray(dx_m), np.asarray(dy_m), weather)
+def airspeed_for(ground_mps: float, dx_m: float, dy_m: float, weather: Weather, alt_msl_m: float) -> float:
+    """Airspeed that gives this speed over ground towards (dx, dy) in the wind planned for that altitude."""
+    along, across = wind.along_across(dx_m, dy_m, wind.at(weather, alt_msl_m))
     return math.hypot(ground_mps - float(along), float(across))
 
 
-def ground_speed_for(airspeed_mps: float, dx_m: float, dy_m: float, weather: Weather) -> float:
+def ground_speed_for(airspeed_mps: float, dx_m: float, dy_m: float, weather: Weather, alt_msl_m: float) -> float:
     """Speed over ground towards (dx, dy) at this airspeed; at least 0.1 m/s."""
-    along, across = performance.wind_along_across(np.asarray(dx_m), np.asarray(dy_m), weather)
+    along, across = wind.along_across(dx_m, dy_m, wind.at(weather, alt_msl_m))
     return max(math.sqrt(max(airspeed_mps**2 - float(across) ** 2, 0.0)) + float(along), 0.1)
 
 

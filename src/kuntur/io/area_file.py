@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from kuntur.model.place import Light, Target
+from kuntur.model.place import Light, Mode, Percentile, Target
+from kuntur.model.plans import LookKind
 
 Latitude = Annotated[float, Meta(ge=-90.0, le=90.0)]
 Longitude = Annotated[float, Meta(ge=-180.0, le=180.0)]
@@ -18,6 +19,7 @@ Positive = Annotated[float, Meta(gt=0.0)]
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 Certainty = Annotated[float, Meta(ge=0.0, lt=1.0)]
+ClockTime = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Identifier = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=64)]
 Datum = Literal["EGM96", "EGM2008", "WGS84 ellipsoid"]
 
@@ -154,6 +156,20 @@ class RoadTable(Struct, frozen=True, kw_only=True):
     approximate: bool = False
 
 
+class WaterTable(Struct, frozen=True, kw_only=True):
+    """What stops whoever crosses: a lake as `ring` or as a circle by lat_deg, lon_deg, radius_m; a river as `line`."""
+
+    name: str
+    kind: Literal["lake", "river"]
+    ring: tuple[tuple[Longitude, Latitude], ...] = ()
+    line: tuple[tuple[Longitude, Latitude], ...] = ()
+    lat_deg: Latitude | None = None
+    lon_deg: Longitude | None = None
+    radius_m: Positive | None = None
+    stops: tuple[Mode, ...] = ("walk", "pack", "drive")
+    approximate: bool = False
+
+
 class PlaceTable(Struct, frozen=True, kw_only=True):
     name: str
     kind: Literal["village", "peak", "pass", "lake", "post"]
@@ -175,15 +191,64 @@ class AircraftTable(Struct, frozen=True, kw_only=True):
     base: Identifier
     turnround_s: NotNegative
     fly: Literal["any", "day", "night"] = "any"
+    looks: Annotated[tuple[LookKind, ...], Meta(min_length=1)] = ("sweep",)
+
+
+class TypeTable(Struct, frozen=True, kw_only=True):
+    """A type of aircraft that `kuntur size` may choose: the keys of [[aircraft]] without number and base."""
+
+    id: Identifier
+    name: str
+    airframe: Identifier
+    camera: Identifier
+    radio: Identifier
+    turnround_s: NotNegative
+    looks: Annotated[tuple[LookKind, ...], Meta(min_length=1)] = ("sweep",)
+
+
+class SizeTable(Struct, frozen=True, kw_only=True):
+    """What `kuntur size` looks for: fleets of up to `most_aircraft` of these types. aircraft: [[size.aircraft]]."""
+
+    most_aircraft: Annotated[int, Meta(ge=1, le=40)] = 6
+    currency: str = "USD"
+    aircraft: tuple[TypeTable, ...] = ()
+
+
+class CostTable(Struct, frozen=True, kw_only=True):
+    """What one aircraft of a type costs; `base` where it holds at that base only. example: a made-up figure."""
+
+    aircraft: Identifier
+    purchase: NotNegative
+    life_watches: Positive
+    crew_per_watch: NotNegative
+    per_flight_hour: NotNegative
+    source: str
+    base: Identifier | None = None
+    example: bool = False
+
+
+class BaseCostTable(Struct, frozen=True, kw_only=True):
+    """What a base costs for each watch that it is open."""
+
+    base: Identifier
+    per_watch: NotNegative
+    source: str
+    example: bool = False
 
 
 class CrosserTable(Struct, frozen=True, kw_only=True):
     id: Identifier
     name: str
-    mode: Literal["walk", "drive"]
+    mode: Mode
     target: Target
     speed_factor: Positive = 1.0
     required: bool = True
+    percentile: Percentile = 90
+    hides: bool = False
+    off_road: bool = True
+    ride: Literal["none", "road", "anywhere"] = "none"
+    ride_target: Target = "light_vehicle"
+    starts_local: tuple[ClockTime, ClockTime] | None = None
 
 
 class WeatherTable(Struct, frozen=True, kw_only=True):
@@ -196,7 +261,7 @@ class WeatherTable(Struct, frozen=True, kw_only=True):
 
 class RequirementTable(Struct, frozen=True, kw_only=True):
     detection_prob: Probability
-    start_local: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    start_local: ClockTime
     utc_offset_h: Annotated[float, Meta(ge=-12.0, le=14.0)]
     duration_s: Positive
     depth_m: Positive
@@ -209,6 +274,8 @@ class RequirementTable(Struct, frozen=True, kw_only=True):
     date: Annotated[str, Meta(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     solve_s: Positive = 45.0
     certainty_prob: Certainty = 0.95
+    cyclic: bool = False
+    neighbours: Literal[8, 16] = 8
 
 
 class LawTable(Struct, frozen=True, kw_only=True):
@@ -284,6 +351,8 @@ class AirframeTable(Struct, frozen=True, kw_only=True):
     max_wind_mps: Positive | None = None
     max_climb_mps: Positive | None = None
     stall_mps: Positive | None = None
+    endurance_mps: NotNegative | None = None
+    forward_endurance_s: Positive | None = None
     sources: dict[str, str] = {}
     unverified: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -309,7 +378,12 @@ class AreaFile(Struct, frozen=True, kw_only=True):
     zone: tuple[ZoneTable, ...] = ()
     rally: tuple[RallyTable, ...] = ()
     road: tuple[RoadTable, ...] = ()
+    water: tuple[WaterTable, ...] = ()
     place: tuple[PlaceTable, ...] = ()
+    size: SizeTable = SizeTable()
+    candidate_base: tuple[BaseTable, ...] = ()
+    cost: tuple[CostTable, ...] = ()
+    base_cost: tuple[BaseCostTable, ...] = ()
     airframe: tuple[AirframeTable, ...] = ()
     camera: tuple[CameraTable, ...] = ()
     radio: tuple[RadioTable, ...] = ()

@@ -18,6 +18,7 @@ from kuntur import config
 from kuntur.errors import ConfigError
 from kuntur.io.area_file import AircraftTable, AirframeTable, AreaFile, CameraTable, CatalogFile, RadioTable
 from kuntur.model.assets import Aircraft, Airframe, Camera, Fleet, Radio, RangeLaw
+from kuntur.model.plans import LookKind
 from kuntur.units import DEG_TO_RAD
 
 T = TypeVar("T", bound=Struct)
@@ -79,7 +80,7 @@ def _applies(entry: Entry, key: str) -> bool:
     if isinstance(entry, AirframeTable):
         return not (
             (key == "battery_wh" and entry.propulsion == "combustion")
-            or (key == "rotor_disc_area_m2" and entry.kind == "fixed_wing")
+            or (key in ("rotor_disc_area_m2", "forward_endurance_s") and entry.kind == "fixed_wing")
             or (key in ("wing_span_m", "wing_area_m2", "stall_mps") and entry.kind != "fixed_wing")
         )
     if isinstance(entry, CameraTable):
@@ -147,6 +148,7 @@ def fleet(file: AreaFile) -> Fleet:
                 base_id=one.base,
                 turnround_s=one.turnround_s,
                 fly=one.fly,
+                looks=_looks(one, _pick(cameras, one.camera, one, "camera")),
                 airframe=airframe(_pick(airframes, one.airframe, one, "airframe")),
                 camera=camera(_fitting(_pick(cameras, one.camera, one, "camera"), one)),
                 radio=radio(_pick(radios, one.radio, one, "radio")),
@@ -172,6 +174,17 @@ def _pick(tables: Mapping[str, T], name: str, aircraft: AircraftTable, kind: str
             remedy=f"Known: {', '.join(sorted(tables))}.",
         )
     return tables[name]
+
+
+def _looks(one: AircraftTable, table: CameraTable) -> tuple[LookKind, ...]:
+    """What its gimbal may do, each kind once; a sweep is always among it, for the ways out and home."""
+    if table.law is not None and set(one.looks) != {"sweep"}:
+        raise ConfigError(
+            f'Aircraft "{one.id}" asks for looks {", ".join(one.looks)}, but its camera "{table.id}" has a detection '
+            "law of its own, which knows no sectors.",
+            remedy="Leave `looks` out, or give it a camera that searches.",
+        )
+    return tuple(dict.fromkeys(("sweep", *one.looks)))
 
 
 def _fitting(table: CameraTable, aircraft: AircraftTable) -> CameraTable:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from kuntur.model.assets import Base, Fleet, Rally
+from kuntur.model.sizing import Sizing
 
 FloatArray = NDArray[np.float64]
 HeightArray = NDArray[np.float32]
@@ -23,6 +24,9 @@ Target = Literal["person", "pack_animal", "light_vehicle", "truck"]
 """What a camera looks for: a size on the ground, never somebody."""
 Shown = Literal["person", "pack_animal", "light_vehicle", "truck", "hidden_person"]
 """What it may have before it: a target, or a person who lies still to hide."""
+Mode = Literal["walk", "pack", "drive"]
+Percentile = Literal[50, 75, 90, 95, 99]
+"""Of walkers: 90 is one in ten who is as fast or faster."""
 
 
 class LocalFrame(Struct, frozen=True, kw_only=True):
@@ -166,6 +170,19 @@ class Road(Struct, frozen=True, kw_only=True):
     approximate: bool = False
 
 
+class Water(Struct, frozen=True, kw_only=True):
+    """A lake (a ring, first vertex not repeated) or a river (a line) that stops these modes, except on roads over it.
+
+    xy_m: (n, 2) float64.
+    """
+
+    name: str
+    kind: Literal["lake", "river"]
+    xy_m: FloatArray
+    stops: tuple[Mode, ...] = ("walk", "pack", "drive")
+    approximate: bool = False
+
+
 class Place(Struct, frozen=True, kw_only=True):
     """A named point for the map: a village, a peak, a pass."""
 
@@ -177,9 +194,31 @@ class Place(Struct, frozen=True, kw_only=True):
     approximate: bool = False
 
 
+class AirLevel(Struct, frozen=True, kw_only=True):
+    """The air at one altitude, measured or forecast. Where it stands for an area, the thinnest that was found there."""
+
+    alt_msl_m: float
+    temperature_k: float
+    pressure_pa: float
+
+
+class WindLevel(Struct, frozen=True, kw_only=True):
+    """The wind at one altitude: a vector, and the most by which the wind anywhere in the area differs from it.
+
+    wind_from_rad: where it blows from, clockwise from true north.
+    """
+
+    alt_msl_m: float
+    wind_speed_mps: float
+    wind_from_rad: float
+    spread_mps: float = 0.0
+
+
 class Weather(Struct, frozen=True, kw_only=True):
     """The air planned for: ISA deviation and a steady wind (where it blows FROM, clockwise from true north).
 
+    air: levels from low to high; where there are any, they and not isa_offset_k say how dense the air is.
+    winds: levels from low to high; where there are any, they and not the steady wind hold.
     light: at night a camera in the visible band finds nothing unless it is a low-light one (`Camera.least_light_lux`).
     """
 
@@ -188,20 +227,32 @@ class Weather(Struct, frozen=True, kw_only=True):
     wind_from_rad: float = 0.0
     visibility_m: float = 20_000.0
     light: Light = "night"
+    air: tuple[AirLevel, ...] = ()
+    winds: tuple[WindLevel, ...] = ()
 
 
 class CrosserClass(Struct, frozen=True, kw_only=True):
-    """One way of crossing. `speed_factor` multiplies the mode's fast-percentile speed.
+    """One way of crossing. `speed_factor` multiplies the speed of the mode, at this percentile of people on foot.
 
     required: whether the requirement must hold against this class. The floor against every class is printed either way.
+    hides: may lie down and wait hidden anywhere. off_road: may drive where there is neither road nor track.
+    ride: who walks may go any part of the way in a vehicle, which then shows as ride_target: along roads and tracks, or
+    anywhere that can be driven. start_from_s, start_until_s: when a crossing may begin, from the watch's start on.
     """
 
     id: str
     name: str
-    mode: Literal["walk", "drive"]
+    mode: Mode
     target: Target
     speed_factor: float = 1.0
     required: bool = True
+    percentile: Percentile = 90
+    hides: bool = False
+    off_road: bool = True
+    ride: Literal["none", "road", "anywhere"] = "none"
+    ride_target: Target = "light_vehicle"
+    start_from_s: float = 0.0
+    start_until_s: float | None = None
 
 
 class Requirement(Struct, frozen=True, kw_only=True):
@@ -210,6 +261,8 @@ class Requirement(Struct, frozen=True, kw_only=True):
     detection_prob: wanted probability that a crossing is seen, against a crosser who knows the plan but not the draw.
     depth_m: how far behind the border a crosser must get to be through. start_local: "HH:MM" at utc_offset_h.
     certainty_prob: how certain a sight line must be, given the terrain's error, before anything is promised on it.
+    cyclic: the watch is the same every day, and who comes late in one may go on into the next; duration_s is 24 h.
+    neighbours: directions in which crossers leave a cell: 8, or 16 with half as many errors of direction.
     """
 
     detection_prob: float
@@ -227,6 +280,8 @@ class Requirement(Struct, frozen=True, kw_only=True):
     radio_required: bool = True
     solve_s: float = 45.0
     certainty_prob: float = 0.95
+    cyclic: bool = False
+    neighbours: Literal[8, 16] = 8
 
 
 class Area(Struct, frozen=True, kw_only=True):
@@ -241,6 +296,7 @@ class Area(Struct, frozen=True, kw_only=True):
     bases: tuple[Base, ...]
     zones: tuple[Zone, ...]
     roads: tuple[Road, ...]
+    waters: tuple[Water, ...] = ()
     places: tuple[Place, ...]
     fleet: Fleet
     crossers: tuple[CrosserClass, ...]
@@ -249,3 +305,5 @@ class Area(Struct, frozen=True, kw_only=True):
     attributions: tuple[str, ...]
     input_hashes: dict[str, str]
     rallies: tuple[Rally, ...] = ()
+    sizing: Sizing | None = None
+    """What `kuntur size` may choose from; None where nobody asked."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kuntur.aircraft import path, performance
+from kuntur.aircraft import path, performance, wind
 from kuntur.codecs import missions
 from kuntur.codecs.missions import Arrival, MissionItem, TimedMission
 from kuntur.errors import LinkError
@@ -168,7 +168,8 @@ class Supervisor:
         if not budget.can_fly:
             return
         dx, dy = base.x_m - x_m, base.y_m - y_m
-        home_s = float(performance.leg_time_s(budget.airspeed_mps, budget.climb_mps, dx, dy, 0.0, weather))
+        there = (budget.airspeed_mps, budget.climb_mps, dx, dy, 0.0, weather, state.alt_msl_m)
+        home_s = float(performance.leg_time_s(*there))
         home_s += max(state.alt_msl_m - base.alt_msl_m, 0.0) / budget.descent_mps
         needed = home_s / (budget.endurance_s / (1.0 - performance.RESERVE))
         if state.battery_fraction - needed < RETURN_RESERVE:
@@ -216,9 +217,9 @@ class Supervisor:
         if distance < 1.0:
             return
         budget = performance.loaded_budget(self._aircraft, to.alt_msl_m, weather)
-        wanted = missions.airspeed_for(distance / max(left_s, 1.0), dx, dy, weather)
+        wanted = missions.airspeed_for(distance / max(left_s, 1.0), dx, dy, weather, to.alt_msl_m)
         airspeed = min(max(wanted, budget.min_airspeed_mps), budget.max_airspeed_mps)
-        speed = airspeed if self._link.wing else missions.ground_speed_for(airspeed, dx, dy, weather)
+        speed = airspeed if self._link.wing else missions.ground_speed_for(airspeed, dx, dy, weather, to.alt_msl_m)
         if abs(speed - self._speed_mps) > SPEED_STEP_MPS:
             self._speed_mps = speed
             self._start(self._link.change_speed(speed))
@@ -287,7 +288,7 @@ def safe_return_altitude_m(area: Area, aircraft: Aircraft, base: Base, sortie: S
         return None
     if aircraft.airframe.kind == "fixed_wing":
         there = performance.loaded_budget(aircraft, altitude, area.weather)
-        slope = there.climb_mps / (there.airspeed_mps + area.weather.wind_speed_mps)
+        slope = there.climb_mps / (there.airspeed_mps + wind.strongest_mps(area.weather))
         for point, start_msl_m in zip(points, altitudes, strict=True):
             if not _climb_is_clear(area, point, float(start_msl_m), home, altitude, slope, base.alt_msl_m):
                 return None

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kuntur.aircraft import performance
+from kuntur.aircraft import performance, wind
 from kuntur.model.assets import Aircraft
 from kuntur.model.place import Weather
 from kuntur.units import STANDARD_GRAVITY_MPS2, wrap_pi
@@ -40,10 +40,7 @@ class Body:
         self.airspeed_mps = 0.0
         self.bank_rad = 0.0
         self.energy_left = 1.0  # share of the battery or tank
-        self._wind_x = -weather.wind_speed_mps * math.sin(weather.wind_from_rad)
-        self._wind_y = -weather.wind_speed_mps * math.cos(weather.wind_from_rad)
-        self._refresh_in_s = 0.0
-        self.budget = performance.loaded_budget(aircraft, self.alt_msl_m, weather)
+        self._refresh()
         self._full_s = self._full_endurance_s()
 
     @property
@@ -70,9 +67,15 @@ class Body:
         self.energy_left = max(self.energy_left - used_s / self._full_s, 0.0)
         self._refresh_in_s -= dt_s
         if self._refresh_in_s <= 0.0:
-            self._refresh_in_s = REFRESH_S
-            self.budget = performance.loaded_budget(self.aircraft, self.alt_msl_m, self.weather)
+            self._refresh()
             self._full_s = self._full_endurance_s()
+
+    def _refresh(self) -> None:
+        """Limits and wind of the height flown."""
+        self._refresh_in_s = REFRESH_S
+        self.budget = performance.loaded_budget(self.aircraft, self.alt_msl_m, self.weather)
+        here = wind.at(self.weather, self.alt_msl_m)
+        self._wind_x, self._wind_y = float(here.east_mps), float(here.north_mps)
 
     def _vertical(self, wanted_mps: float) -> float:
         """Climb rate allowed: limited, and none above the ceiling."""
@@ -168,7 +171,7 @@ class Wing:
         """Off the catapult at cruise speed, nose towards the target (into the wind when there is none)."""
         body = self.body
         dx, dy = towards[0] - body.x_m, towards[1] - body.y_m
-        body.heading_rad = math.atan2(dx, dy) if math.hypot(dx, dy) > 1.0 else body.weather.wind_from_rad
+        body.heading_rad = math.atan2(dx, dy) if math.hypot(dx, dy) > 1.0 else math.atan2(-body._wind_x, -body._wind_y)
         body.airspeed_mps = body.budget.airspeed_mps
 
     def climb_to(self, dt_s: float, target: Point) -> bool:
