@@ -34,10 +34,27 @@ void expect(const Graph& graph, const Sweep& s, const double* weight, double* ce
     expect_baseline(graph, s, weight, cell_sum, mid_sum);
 }
 
+// Start cells by group: the best start of each is told apart.
+struct Groups {
+    const std::int32_t* of;
+    std::int32_t count;
+};
+
+Groups groups_of(const Graph& g, const In<std::int32_t, 1>& group) {
+    require(static_cast<std::int32_t>(group.size()) == g.start_count, "group is not (start cells)");
+    std::int32_t count = 1;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+        require(group.data()[i] >= 0, "a start cell is in no group");
+        count = std::max(count, group.data()[i] + 1);
+    }
+    return {group.data(), count};
+}
+
 // A Sweep with its memory.
 class Room {
 public:
-    Room(const Graph& g, std::int32_t steps, std::int32_t aircraft, std::int32_t depth) {
+    Room(const Graph& g, const Groups& starts, std::int32_t steps, std::int32_t aircraft, std::int32_t depth)
+        : start_best_(static_cast<std::size_t>(starts.count) * lanes, 0.0F) {
         const auto row = static_cast<std::size_t>(g.cells) * lanes;
         const auto rows = static_cast<std::size_t>(depth);
         reach_.reset(new float[rows * row]);  // left unset: the sweep writes every row before it reads it
@@ -45,6 +62,8 @@ public:
         best_.reset(new float[row]);
         stay_.reset(new double[row]);
         seen_.reset(new float[row]);
+        s.start_group = starts.of;
+        s.start_best = start_best_.data();
         s.steps = steps;
         s.aircraft = aircraft;
         s.depth = depth;
@@ -59,6 +78,7 @@ public:
 private:
     std::unique_ptr<float[]> reach_, value_, best_, seen_;
     std::unique_ptr<double[]> stay_;
+    std::vector<float> start_best_;
 };
 
 void give_plan(Sweep& s, const In<std::int32_t, 3>& plan, int group) {
@@ -94,11 +114,12 @@ float float_up(double x) {
     return static_cast<double>(nearest) >= x ? nearest : std::nextafter(nearest, 2.0F);
 }
 
-using Values = std::tuple<Out<float>, Out<float>, Out<double>, Out<float>>;
+using Values = std::tuple<Out<float>, Out<float>, Out<float>>;
 
 Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::int32_t, 3> plan, In<double, 2> sigma,
-                     In<float, 1> value_next, In<float, 1> mid_next, double out_next, int threads) {
+                     In<float, 1> value_next, In<float, 1> mid_next, In<std::int32_t, 1> group, int threads) {
     const Graph& g = held.graph;
+    const Groups starts = groups_of(g, group);
     require(plan.shape(0) == sigma.shape(1) && plan.shape(2) >= 1, "plan and sigma differ");
     require(static_cast<std::int32_t>(value_next.size()) == g.cells, "value_next is not (cells)");
     require(static_cast<std::int32_t>(mid_next.size()) == g.mids, "mid_next is not (mids)");
@@ -112,31 +133,33 @@ Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::in
     const std::size_t begins = sigma.shape(0), states = cells + mids;
     auto value = make_out<float>({begins, cells});
     auto mid = make_out<float>({begins, mids});
-    auto out = make_out<double>({begins});
-    auto column_out = make_out<float>({static_cast<std::size_t>(columns)});
+    const auto sets = static_cast<std::size_t>(starts.count);
+    auto start_best = make_out<float>({static_cast<std::size_t>(columns), sets});
     {
         nb::gil_scoped_release free_interpreter;
         const auto weight_of = [&](std::size_t begin, int column) {
             return column < columns ? sigma.data()[begin * static_cast<std::size_t>(columns) + static_cast<std::size_t>(column)] : 0.0;
         };
         std::vector<std::vector<double>> sums(static_cast<std::size_t>(groups));
-        share(groups, threads, [&](int group) {
-            Room room(g, steps, static_cast<std::int32_t>(plan.shape(1)), std::min(g.longest, steps) + 1);
+        share(groups, threads, [&](int part) {
+            Room room(g, starts, steps, static_cast<std::int32_t>(plan.shape(1)), std::min(g.longest, steps) + 1);
             Sweep& s = room.s;
-            give_plan(s, plan, group);
+            give_plan(s, plan, part);
             s.value_next = value_next.data();
             s.mid_next = mid_next.data();
             sweep(g, pieces.pieces, s);
-            std::vector<double>& sum = sums[static_cast<std::size_t>(group)];
+            std::vector<double>& sum = sums[static_cast<std::size_t>(part)];
             sum.assign(begins * states, 0.0);
             for (std::size_t begin = 0; begin < begins; ++begin) {
                 double weight[lanes], any = 0.0;
-                for (int lane = 0; lane < lanes; ++lane) any += weight[lane] = weight_of(begin, group * lanes + lane);
+                for (int lane = 0; lane < lanes; ++lane) any += weight[lane] = weight_of(begin, part * lanes + lane);
                 double* at = sum.data() + begin * states;
                 if (any > 0.0) expect(g, s, weight, at, at + cells);
             }
-            for (int lane = 0; lane < lanes && group * lanes + lane < columns; ++lane) {
-                column_out.data()[group * lanes + lane] = std::max(s.start_best[lane], float_up(out_next));
+            for (int lane = 0; lane < lanes && part * lanes + lane < columns; ++lane) {
+                for (std::size_t set = 0; set < sets; ++set) {
+                    start_best.data()[static_cast<std::size_t>(part * lanes + lane) * sets + set] = s.start_best[set * lanes + static_cast<std::size_t>(lane)];
+                }
             }
         });
         for (std::size_t begin = 0; begin < begins; ++begin) {
@@ -146,14 +169,9 @@ Values backward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::in
                 const float rounded = float_up(total * (1.0 + 1e-12));
                 (i < cells ? value.data()[begin * cells + i] : mid.data()[begin * mids + i - cells]) = rounded;
             }
-            double total = 0.0;
-            for (int column = 0; column < columns; ++column) {
-                total += weight_of(begin, column) * static_cast<double>(column_out.data()[column]);
-            }
-            out.data()[begin] = total * (1.0 + 1e-12);
         }
     }
-    return {value, mid, out, column_out};
+    return {value, mid, start_best};
 }
 
 // Follows the crosser's best response through one lane: from (t, u) to the wave's end, leaving weight on the way.
@@ -233,11 +251,13 @@ struct Choice {
     double value, share;
 };
 
-std::vector<Choice> start_choices(const Graph& g, const Sweep& s, const Trace& trace, double out_next, double temperature,
-                                  int waves_after, double& stay_out) {
+// wanted: the group of start cells he is held to; -1 for any.
+std::vector<Choice> start_choices(const Graph& g, const Sweep& s, const Trace& trace, std::int32_t wanted, double out_next,
+                                  double temperature, int waves_after, double& stay_out) {
     std::vector<Choice> choices;
     double top = out_next;
     for (std::int32_t i = 0; i < g.start_count; ++i) {
+        if (wanted >= 0 && s.start_group[i] != wanted) continue;
         Choice best{0, g.starts[i], -1.0, 0.0};
         for (std::int32_t t = 0; t < s.steps; ++t) {
             const auto value = static_cast<double>(trace.value(t, best.u));
@@ -266,19 +286,23 @@ std::vector<Choice> start_choices(const Graph& g, const Sweep& s, const Trace& t
     return choices;
 }
 
-using Derivative = std::tuple<Out<double>, Out<double>, double, Out<float>>;
+using Derivative = std::tuple<Out<double>, Out<double>, Out<double>, Out<float>>;
 
 Derivative forward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std::int32_t, 3> plan, In<double, 1> sigma,
-                        In<std::int32_t, 1> begin, In<float, 1> value_next, In<float, 1> mid_next, double out_next,
-                        In<std::int64_t, 1> state_start, In<std::int32_t, 1> state, In<double, 1> mass, In<double, 1> out_mass,
+                        In<std::int32_t, 1> begin, In<float, 1> value_next, In<float, 1> mid_next, In<std::int32_t, 1> group,
+                        In<std::int32_t, 1> held_to, In<double, 1> out_next, In<std::int64_t, 1> state_start,
+                        In<std::int32_t, 1> state, In<double, 1> mass, In<double, 2> out_mass, In<double, 1> flow_weight,
                         double temperature, int waves_after, bool follow, int threads) {
     const Graph& g = held.graph;
+    const Groups starts = groups_of(g, group);
+    const std::size_t kinds = out_mass.shape(0), layouts = out_mass.shape(1);
     require(plan.shape(0) == sigma.size() && begin.size() == sigma.size() && plan.shape(2) >= 1, "plan, sigma and begin differ");
-    require(state_start.size() == out_mass.size() + 1 && state_start.data()[0] == 0 &&
-                state_start.data()[out_mass.size()] == static_cast<std::int64_t>(state.size()),
-            "states and layouts differ");
+    require(held_to.size() == kinds && out_next.size() == kinds && flow_weight.size() == kinds, "kinds of crosser differ");
+    require(state_start.size() == kinds * layouts + 1 && state_start.data()[0] == 0 &&
+                state_start.data()[kinds * layouts] == static_cast<std::int64_t>(state.size()),
+            "states, kinds and layouts differ");
     for (std::size_t i = 0; i < begin.size(); ++i) {
-        require(begin.data()[i] >= 0 && static_cast<std::size_t>(begin.data()[i]) < out_mass.size(), "a column begins nowhere");
+        require(begin.data()[i] >= 0 && static_cast<std::size_t>(begin.data()[i]) < layouts, "a column begins nowhere");
     }
     require(static_cast<std::int32_t>(value_next.size()) == g.cells && static_cast<std::int32_t>(mid_next.size()) == g.mids,
             "values are not of this graph");
@@ -287,73 +311,78 @@ Derivative forward_wave(const HeldGraph& held, const HeldPieces& pieces, In<std:
     for (std::size_t i = 0; i < state.size(); ++i) require(state.data()[i] >= 0 && state.data()[i] < g.cells + g.mids, "a state is outside");
     const auto columns = static_cast<int>(plan.shape(0));
     const auto steps = static_cast<std::int32_t>(plan.shape(2));
-    const int groups = (columns + lanes - 1) / lanes;
+    const int parts = (columns + lanes - 1) / lanes;
     const auto states = static_cast<std::size_t>(g.cells) + static_cast<std::size_t>(g.mids);
     const auto flows = static_cast<std::size_t>(steps) * static_cast<std::size_t>(g.cells);
-    auto survival = make_out<double>({static_cast<std::size_t>(columns)});
-    auto next = make_out<double>({follow ? states : 0});
+    auto survival = make_out<double>({kinds, static_cast<std::size_t>(columns)});
+    auto next = make_out<double>({kinds, follow ? states : 0});
+    auto next_out = make_out<double>({kinds});
     auto flow = make_out<float>({follow ? static_cast<std::size_t>(steps) : 0, static_cast<std::size_t>(g.cells)});
-    double next_out = 0.0;
     {
         nb::gil_scoped_release free_interpreter;
         struct Sum {
-            std::vector<double> next;
+            std::vector<double> next, out;
             std::vector<float> flow;
-            double out = 0.0;
         };
-        std::vector<Sum> sums(static_cast<std::size_t>(groups));
-        share(groups, threads, [&](int group) {
-            Room room(g, steps, static_cast<std::int32_t>(plan.shape(1)), steps + 1);
+        std::vector<Sum> sums(static_cast<std::size_t>(parts));
+        share(parts, threads, [&](int part) {
+            Room room(g, starts, steps, static_cast<std::int32_t>(plan.shape(1)), steps + 1);
             Sweep& s = room.s;
-            give_plan(s, plan, group);
+            give_plan(s, plan, part);
             s.value_next = value_next.data();
             s.mid_next = mid_next.data();
             sweep(g, pieces.pieces, s);
-            Sum& sum = sums[static_cast<std::size_t>(group)];
+            Sum& sum = sums[static_cast<std::size_t>(part)];
+            sum.out.assign(kinds, 0.0);
             if (follow) {
-                sum.next.assign(states, 0.0);
+                sum.next.assign(kinds * states, 0.0);
                 sum.flow.assign(flows, 0.0F);
             }
-            for (int lane = 0; lane < lanes && group * lanes + lane < columns; ++lane) {
-                const int column = group * lanes + lane;
+            for (int lane = 0; lane < lanes && part * lanes + lane < columns; ++lane) {
+                const auto column = static_cast<std::size_t>(part * lanes + lane);
                 const double probability = sigma.data()[column];
-                Trace trace(g, s, lane, sum.next.data(), sum.flow.data());
-                double total = 0.0;
+                const bool traced = follow && probability > 0.0;
                 const auto from = static_cast<std::size_t>(begin.data()[column]);
-                const auto first = static_cast<std::size_t>(state_start.data()[from]);
-                const auto last = static_cast<std::size_t>(state_start.data()[from + 1]);
-                for (std::size_t i = first; i < last; ++i) {
-                    const std::int32_t x = state.data()[i];
-                    const double d = mass.data()[i];
-                    const auto worth = static_cast<double>(x < g.cells ? trace.value(0, x) : mid_value(g, s, x - g.cells, lane));
-                    total += d * worth;
-                    if (!follow || probability <= 0.0) continue;
-                    if (x < g.cells) {
-                        trace.from_cell(0, x, d, probability * d * worth, probability);
-                    } else {
-                        trace.from_mid(x - g.cells, d, probability * d * worth, probability);
+                for (std::size_t kind = 0; kind < kinds; ++kind) {
+                    Trace trace(g, s, lane, sum.next.data() + kind * states, sum.flow.data());
+                    const double share_prob = probability * flow_weight.data()[kind];
+                    const auto first = static_cast<std::size_t>(state_start.data()[kind * layouts + from]);
+                    const auto last = static_cast<std::size_t>(state_start.data()[kind * layouts + from + 1]);
+                    double total = 0.0;
+                    for (std::size_t i = first; i < last; ++i) {
+                        const std::int32_t x = state.data()[i];
+                        const double d = mass.data()[i];
+                        const auto worth = static_cast<double>(x < g.cells ? trace.value(0, x) : mid_value(g, s, x - g.cells, lane));
+                        total += d * worth;
+                        if (!traced) continue;
+                        if (x < g.cells) {
+                            trace.from_cell(0, x, d, share_prob * d * worth, probability);
+                        } else {
+                            trace.from_mid(x - g.cells, d, share_prob * d * worth, probability);
+                        }
                     }
-                }
-                const double outside = out_mass.data()[from];
-                if (outside > 0.0) {
-                    double stay_out = 1.0;
-                    const auto choices = start_choices(g, s, trace, out_next, temperature, waves_after, stay_out);
-                    total += outside * stay_out * out_next;
-                    sum.out += probability * outside * stay_out;
-                    for (const Choice& choice : choices) {
-                        if (choice.share == 0.0) continue;
-                        const double d = outside * choice.share;
-                        total += d * choice.value;
-                        if (follow && probability > 0.0) trace.from_cell(choice.t, choice.u, d, probability * d * choice.value, probability);
+                    const double outside = out_mass.data()[kind * layouts + from];
+                    if (outside > 0.0) {
+                        double stay_out = 1.0;
+                        const double later = out_next.data()[kind];
+                        const auto choices = start_choices(g, s, trace, held_to.data()[kind], later, temperature, waves_after, stay_out);
+                        total += outside * stay_out * later;
+                        sum.out[kind] += probability * outside * stay_out;
+                        for (const Choice& choice : choices) {
+                            if (choice.share == 0.0) continue;
+                            const double d = outside * choice.share;
+                            total += d * choice.value;
+                            if (traced) trace.from_cell(choice.t, choice.u, d, share_prob * d * choice.value, probability);
+                        }
                     }
+                    survival.data()[kind * static_cast<std::size_t>(columns) + column] = total;
                 }
-                survival.data()[column] = total;
             }
         });
         for (const Sum& sum : sums) {
-            next_out += sum.out;
+            for (std::size_t kind = 0; kind < kinds; ++kind) next_out.data()[kind] += sum.out[kind];
             if (!follow) continue;
-            for (std::size_t i = 0; i < states; ++i) next.data()[i] += sum.next[i];
+            for (std::size_t i = 0; i < kinds * states; ++i) next.data()[i] += sum.next[i];
             for (std::size_t i = 0; i < flows; ++i) flow.data()[i] += sum.flow[i];
         }
     }
@@ -376,17 +405,19 @@ void register_game(nanobind::module_& m) {
              "factor"_a, "cells"_a, "Survival factors of flown pieces: int64 (pieces + 1), int32 (n), float32 (n).")
         .def_prop_ro("count", &HeldPieces::count);
     m.def("backward_wave", &backward_wave, "graph"_a, "pieces"_a, "plan"_a, "sigma"_a, "value_next"_a, "mid_next"_a,
-          "out_next"_a, "threads"_a,
+          "group"_a, "threads"_a,
           "One wave of the exact recursion, columns that end in one layout. plan: int32 (columns, aircraft, steps) of pieces\n"
-          "or -1; sigma: float64 (layouts at the beginning, columns). Returns value float32 (layouts, cells), mid float32\n"
-          "(layouts, mids), out float64 (layouts), column_out float32 (columns), rounded up.");
+          "or -1; sigma: float64 (layouts at the beginning, columns); group: int32 (start cells). Returns value float32\n"
+          "(layouts, cells), mid float32 (layouts, mids), best start float32 (columns, groups), rounded up.");
     m.def("forward_wave", &forward_wave, "graph"_a, "pieces"_a, "plan"_a, "sigma"_a, "begin"_a, "value_next"_a,
-          "mid_next"_a, "out_next"_a, "state_start"_a, "state"_a, "mass"_a, "out_mass"_a, "temperature"_a, "waves_after"_a,
-          "follow"_a, "threads"_a,
+          "mid_next"_a, "group"_a, "held_to"_a, "out_next"_a, "state_start"_a, "state"_a, "mass"_a, "out_mass"_a,
+          "flow_weight"_a, "temperature"_a, "waves_after"_a, "follow"_a, "threads"_a,
           "The best response through one wave, columns that end in one layout; begin: int32 (columns) layout each begins in.\n"
-          "state: int32 (n) cells, then cells + mid-arc states, of layout after layout from state_start; mass: float64 (n).\n"
-          "Returns survival by column float64, next masses float64 (cells + mids), mass still outside, flow float32\n"
-          "(steps, cells); empty masses and flow unless follow.");
+          "Kinds of crosser differ in the group of start cells they are held to (held_to int32 (kinds), -1: none); out_mass\n"
+          "float64 (kinds, layouts) still outside; state: int32 (n) cells, then cells + mid-arc states, of layout after\n"
+          "layout of kind after kind from state_start; mass: float64 (n). Returns survival by column float64 (kinds, columns),\n"
+          "next masses float64 (kinds, cells + mids), mass still outside (kinds), flow float32 (steps, cells) of all kinds by\n"
+          "flow_weight; empty masses and flow unless follow.");
     register_game_routes(m);
     register_game_flight(m);
 }

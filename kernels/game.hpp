@@ -46,7 +46,8 @@ struct Sweep {
     float* best = nullptr;                 // (cells, lanes) scratch
     double* stay = nullptr;                // (cells, lanes) scratch: survival of standing still from t to the end
     float* seen = nullptr;                 // (cells, lanes) scratch: survival of this step
-    float start_best[lanes] = {};          // out: max of M over start cells and steps
+    const std::int32_t* start_group = nullptr;  // (start_count)
+    float* start_best = nullptr;                // out: (groups, lanes) max of M over the start cells of a group and all steps
 };
 
 void sweep_baseline(const Graph& graph, const Pieces& pieces, Sweep& sweep);

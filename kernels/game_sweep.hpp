@@ -89,7 +89,6 @@ void sweep_wave(const Graph& g, const Pieces& p, Sweep& s) {
             }
         }
         for (int l = 0; l < lanes; ++l) value[row + l] = 1.0F;
-        for (int l = 0; l < lanes; ++l) s.start_best[l] = 0.0F;
     }
     for (std::int32_t t = n - 1; t >= 0; --t) {
         const std::int32_t base = t % s.depth;
@@ -122,7 +121,8 @@ void sweep_wave(const Graph& g, const Pieces& p, Sweep& s) {
         }
         for (int l = 0; l < lanes; ++l) value[row + l] = 1.0F;
         for (std::int32_t i = 0; i < g.start_count; ++i) {
-            store(s.start_best, larger(load(value + std::int64_t{g.starts[i]} * lanes), load(s.start_best)));
+            float* top = s.start_best + std::int64_t{s.start_group[i]} * lanes;
+            store(top, larger(load(value + std::int64_t{g.starts[i]} * lanes), load(top)));
         }
     }
 }

@@ -27,10 +27,15 @@ using namespace nb::literals;
 using Units = std::int64_t;
 constexpr Units nowhere = out_of_reach;
 
+// Which routes are meant: those that start by `last_start` and reach the goal no sooner than `first_end`.
+struct Span {
+    std::int32_t last_start, first_end;
+};
+
 class Passes {
 public:
-    Passes(const Graph& g, const float* cost, const std::uint8_t* open, std::int32_t steps, std::int32_t wave_steps, const double* constant)
-        : g_(g), open_(open), steps_(steps), n_(wave_steps), waves_(steps / wave_steps), cells_(static_cast<std::size_t>(g.cells)),
+    Passes(const Graph& g, const float* cost, const std::uint8_t* open, std::int32_t steps, std::int32_t wave_steps, const double* constant, Span span)
+        : g_(g), open_(open), span_(span), steps_(steps), n_(wave_steps), waves_(steps / wave_steps), cells_(static_cast<std::size_t>(g.cells)),
           mids_(static_cast<std::size_t>(g.mids)), scale_(static_cast<double>(1 << unit_bits(g.longest))),
           value_(new std::int32_t[static_cast<std::size_t>(steps) * cells_]), spent_((static_cast<std::size_t>(steps) + 1) * cells_),
           run_(new std::uint16_t[static_cast<std::size_t>(steps) * cells_]), choice_(new std::uint16_t[static_cast<std::size_t>(steps) * cells_]),
@@ -59,7 +64,7 @@ public:
     Units least(const float* told_out, std::int32_t& t0, std::int32_t& u0) const {
         Units low = nowhere;
         t0 = -1;
-        for (std::int32_t t = 0; t < steps_; ++t) {
+        for (std::int32_t t = 0; t < std::min(steps_, span_.last_start + 1); ++t) {
             for (std::int32_t j = 0; j < g_.start_count; ++j) {
                 const Units v = value_[index(t, static_cast<std::size_t>(g_.starts[j]))];
                 if (v >= nowhere) continue;
@@ -105,7 +110,7 @@ public:
                 std::fill(so_far_next.begin(), so_far_next.end(), nowhere);
                 carry_on(t, w, target, so_far, so_far_next, until, arrive);
             }
-            for (std::int32_t j = 0; j < g_.start_count; ++j) {
+            for (std::int32_t j = 0; t <= span_.last_start && j < g_.start_count; ++j) {
                 const auto u = static_cast<std::size_t>(g_.starts[j]);
                 if (units(static_cast<double>(told_out[w])) < target) row[u] = std::min(row[u], constant_[w]);
             }
@@ -143,7 +148,7 @@ private:
 
     // Cost to go of somebody free in v at t, seen from a wave that ends at `next`.
     Units after(std::int32_t t, std::int32_t next, std::int32_t v) const {
-        if (v == g_.cells) return 0;
+        if (v == g_.cells) return t >= span_.first_end ? 0 : nowhere;
         if (t >= steps_) return nowhere;
         return t == next ? at_wave_[index(t / n_, static_cast<std::size_t>(v))] : value_[index(t, static_cast<std::size_t>(v))];
     }
@@ -225,6 +230,7 @@ private:
 
     const Graph& g_;
     const std::uint8_t* open_;
+    const Span span_;
     const std::int32_t steps_, n_, waves_;
     const std::size_t cells_, mids_;
     const double scale_;
@@ -238,7 +244,8 @@ private:
 using Pruned = std::tuple<double, Out<std::uint8_t>, Out<std::int32_t>>;
 
 Pruned prune(const HeldGraph& held, In<float, 2> cost, In<std::uint8_t, 2> open, std::int32_t wave_steps, In<double, 1> constant,
-             In<float, 2> told_cell, In<float, 2> told_mid, In<float, 1> told_out, double target, bool prune) {
+             In<float, 2> told_cell, In<float, 2> told_mid, In<float, 1> told_out, double target, std::int32_t last_start,
+             std::int32_t first_end) {
     const Graph& g = held.graph;
     const auto cells = static_cast<std::size_t>(g.cells);
     const auto steps = static_cast<std::int32_t>(cost.shape(0));
@@ -250,17 +257,17 @@ Pruned prune(const HeldGraph& held, In<float, 2> cost, In<std::uint8_t, 2> open,
     require(told_cell.shape(0) == waves && told_cell.shape(1) == cells, "told_cell is not (waves, cells)");
     require(told_mid.shape(0) == waves && told_mid.shape(1) == static_cast<std::size_t>(g.mids), "told_mid is not (waves, mids)");
     for (std::int32_t u = 0; u < g.cells; ++u) require(g.arc_start[u + 1] - g.arc_start[u] < stay, "too many arcs leave one cell");
-    auto kept = make_out<std::uint8_t>({prune ? static_cast<std::size_t>(steps) : 0, cells});
+    auto kept = make_out<std::uint8_t>({static_cast<std::size_t>(steps), cells});
     auto route = make_out<std::int32_t>({static_cast<std::size_t>(steps)});
     std::fill(route.data(), route.data() + route.size(), -1);
     nb::gil_scoped_release free_interpreter;
-    Passes passes(g, cost.data(), open.data(), steps, wave_steps, constant.data());
+    Passes passes(g, cost.data(), open.data(), steps, wave_steps, constant.data(), {last_start, first_end});
     passes.backward(told_cell.data(), told_mid.data());
     std::int32_t t = -1, u = -1;
     const Units low = passes.least(told_out.data(), t, u);
     passes.trace(t, u, route.data());
     const Units wanted = static_cast<Units>(std::ceil(target / passes.unit()));
-    if (prune && low < wanted) passes.forward(wanted, told_out.data(), kept.data());
+    if (low < wanted) passes.forward(wanted, told_out.data(), kept.data());
     const double least = t < 0 ? std::numeric_limits<double>::infinity() : static_cast<double>(low) * passes.unit();
     return {least, kept, route};
 }
@@ -271,7 +278,7 @@ Pruned prune(const HeldGraph& held, In<float, 2> cost, In<std::uint8_t, 2> open,
 void register_routes_prune(nanobind::module_& m) {
     using namespace game;
     m.def("prune", &prune, "graph"_a, "cost"_a, "open"_a, "wave_steps"_a, "constant"_a, "told_cell"_a, "told_mid"_a, "told_out"_a,
-          "target"_a, "prune"_a,
+          "target"_a, "last_start"_a, "first_end"_a,
           "Least bound of a route through open points (inf: there is none), the points uint8 (steps, cells) that routes with a\n"
           "bound below target are in, and the route int32 (steps) of the least bound.");
 }

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from kuntur.model.place import CrosserClass, Lattice
 from kuntur.patrol import _kernels, bounds, exposure, game
@@ -143,15 +144,40 @@ def test_layouts_equal_plain_recursion(seed: int) -> None:
     assert bound.floor <= 1.0 - exact + 1e-6
     response = game.respond(view, mixture, bound, np.random.default_rng(seed))
     shares = game.marginal(mixture)
-    assert response.survival[0] @ mixture.sigma[0] == pytest.approx(exact, rel=1e-4)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(exact, rel=1e-4)
     for w in range(3):
-        assert response.survival[w] @ mixture.sigma[w] <= exact * (1.0 + 1e-4)  # some are through by then
+        assert response.survival[w][0] @ mixture.sigma[w] <= exact * (1.0 + 1e-4)  # some are through by then
         assert shares[w].sum() == pytest.approx(1.0)
         for i, j in itertools.product(range(2), range(2)):
             chosen = np.flatnonzero((mixture.begins[w] == i) & (mixture.ends[w] == j))
             if len(chosen):
                 priced = game.price(view, mixture.plans[w][chosen], w, bound, response, begins=i, ends=j)
-                assert priced == pytest.approx(response.survival[w][chosen], rel=1e-5)
+                assert priced == pytest.approx(response.survival[w][:, chosen], rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -265,16 +291,16 @@ def test_derivative_supports_the_value_from_below(seed: int) -> None:
     view, mixture = random_instance(seed, columns=3)
     bound = game.backward(view, mixture)
     response = game.respond(view, mixture, bound, np.random.default_rng(0))
-    assert response.survival[0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
     for w, sigma in enumerate(mixture.sigma):
         priced = game.price(view, mixture.plans[w], w, bound, response)
         assert priced == pytest.approx(response.survival[w], rel=1e-6)
         for step in (1e-3, 0.3):
-            moved = (1.0 - step) * sigma + step * np.eye(3)[int(response.survival[w].argmin())]
+            moved = (1.0 - step) * sigma + step * np.eye(3)[int(response.survival[w][0].argmin())]
             other = game.backward(
                 view, game.mixture(mixture.plans, (*mixture.sigma[:w], moved, *mixture.sigma[w + 1 :]))
             )
-            below = bound.out[0][0] + response.survival[w] @ (moved - sigma)
+            below = bound.out[0][0] + response.survival[w][0] @ (moved - sigma)
             assert other.out[0][0] >= below - 2e-5
             if step == 1e-3:
                 assert other.out[0][0] == pytest.approx(below, abs=2e-3)

@@ -31,13 +31,13 @@ def backward_wave(
     sigma: FloatArray,
     value_next: SingleArray,
     mid_next: SingleArray,
-    out_next: float,
+    group: IntArray,
     threads: int,
-) -> tuple[SingleArray, SingleArray, FloatArray, SingleArray]:
-    """For columns that end in one layout, with weights sigma (layouts at the beginning, columns): value of cells, of
-    mid-arc states, of being outside, each by layout, and the last by column; plan (columns, aircraft, steps)."""
-    result: tuple[SingleArray, SingleArray, FloatArray, SingleArray] = _core.backward_wave(
-        graph, seen, plan, sigma, value_next, mid_next, out_next, threads
+) -> tuple[SingleArray, SingleArray, SingleArray]:
+    """For columns (columns, aircraft, steps) that end in one layout, with weights sigma (layouts at the beginning,
+    columns): value of cells and of mid-arc states, each by layout, and of the best start (columns, groups of starts)."""
+    result: tuple[SingleArray, SingleArray, SingleArray] = _core.backward_wave(
+        graph, seen, plan, sigma, value_next, mid_next, group, threads
     )
     return result
 
@@ -50,19 +50,24 @@ def forward_wave(
     begin: IntArray,
     value_next: SingleArray,
     mid_next: SingleArray,
-    out_next: float,
+    group: IntArray,
+    held_to: IntArray,
+    out_next: FloatArray,
     state_start: NDArray[np.int64],
     state: IntArray,
     mass: FloatArray,
     out_mass: FloatArray,
+    flow_weight: FloatArray,
     temperature: float,
     waves_after: int,
     follow: bool,
     threads: int,
-) -> tuple[FloatArray, FloatArray, float, SingleArray]:
-    """For columns that end in one layout: survival by column, next masses (cells, then mid-arc), mass still outside,
-    flow (steps, cells). States of layout after layout, from state_start (layouts + 1,)."""
-    result: tuple[FloatArray, FloatArray, float, SingleArray] = _core.forward_wave(
+) -> tuple[FloatArray, FloatArray, FloatArray, SingleArray]:
+    """For columns that end in one layout and kinds of crosser held to a group of starts: survival (kinds, columns),
+    next masses (kinds, cells then mid-arc states), mass still outside (kinds), weighted flow (steps, cells). State are
+    those of layout after layout of kind after kind, from state_start (kinds * layouts + 1,); out_mass (kinds, layouts).
+    """
+    result: tuple[FloatArray, FloatArray, FloatArray, SingleArray] = _core.forward_wave(
         graph,
         seen,
         plan,
@@ -70,11 +75,14 @@ def forward_wave(
         begin,
         value_next,
         mid_next,
+        group,
+        held_to,
         out_next,
         state_start,
         state,
         mass,
         out_mass,
+        flow_weight,
         temperature,
         waves_after,
         follow,
@@ -132,14 +140,14 @@ def prune(
     constant: FloatArray,
     told: tuple[SingleArray, SingleArray, SingleArray],
     target: float,
-    *,
-    keep: bool,
+    last_start: int,
+    first_end: int,
 ) -> tuple[float, NDArray[np.uint8], IntArray]:
     """Least bound of a route through open points (inf: none is left), the points that routes below target need, and the
     route of the least bound. told: what the crosser who is told every draw pays from each wave's beginning on, by cell,
-    by mid-arc state and from outside. Without `keep` the points are not worked out."""
+    by mid-arc state and from outside. Meant are the routes that start by last_start and end no sooner than first_end."""
     result: tuple[float, NDArray[np.uint8], IntArray] = _core.prune(
-        graph, cost, points, wave_steps, constant, *told, target, keep
+        graph, cost, points, wave_steps, constant, *told, target, last_start, first_end
     )
     return result
 

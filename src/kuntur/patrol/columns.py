@@ -321,7 +321,7 @@ def step(found: Search, left: float) -> None:
     ]
     _follow_flow(found, responses, weight)
     derivative = [
-        sum((share * r.survival[w] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1))
+        sum((share * r.survival[w][0] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1))
         for w in range(len(found.columns))
     ]
     spread = max(float(np.ptp(d)) for d in derivative) + 1e-12
@@ -374,7 +374,7 @@ def _renew(
     survival = np.zeros(len(candidates))
     for view, bound, response, share in zip(found.views, bounds, responses, weight, strict=True):
         if response is not None:
-            survival += share * game.price(view, plan, wave, bound, response, temperature=temperature)
+            survival += share * game.price(view, plan, wave, bound, response, temperature=temperature)[0]
     for i in np.argsort(survival)[:2]:
         if survival[i] >= worth - 1e-5:
             break

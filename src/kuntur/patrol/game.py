@@ -66,18 +66,21 @@ class Mixture(Struct, frozen=True, kw_only=True, eq=False):
 class Bound(Struct, frozen=True, kw_only=True, eq=False):
     """The exact value and what it is made of: survival of each state at each boundary 0..W.
 
-    value (layouts, cells), mid (layouts, mid-arc states), out (layouts,): one array a boundary.
+    value (layouts, cells), mid (layouts, mid-arc states), out (layouts,): one array a boundary. held (layouts, groups):
+    out for crossers who must start in one group of the start cells (`group`, (start cells,)).
     """
 
     floor: float
     value: tuple[SingleArray, ...]
     mid: tuple[SingleArray, ...]
     out: tuple[FloatArray, ...]
+    held: tuple[FloatArray, ...]
+    group: IntArray
 
 
 class Standing(Struct, frozen=True, kw_only=True, eq=False):
-    """Undetected crossers at a wave's beginning: states and mass of layout after layout from start[i] on; those not
-    yet started are out (layouts,)."""
+    """Undetected crossers at a wave's beginning, by kind and layout: states and mass of layout after layout of kind
+    after kind from start[i] on; those not yet started are out (kinds, layouts)."""
 
     start: NDArray[np.int64]
     state: IntArray
@@ -86,10 +89,15 @@ class Standing(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Response(Struct, frozen=True, kw_only=True, eq=False):
-    """Where the best response goes. survival: per wave (columns,), of those who meet the column, the derivative of
-    survival by its probability. flow: per wave (steps, cells), undetected mass there times its survival to go.
-    standing: at each wave's beginning."""
+    """Where best responses go. kinds: the group of start cells each kind of crosser is held to, -1 for none.
 
+    survival: per wave (kinds, columns), of those who meet the column, the derivative of the kind's survival by its
+    probability. flow: per wave (steps, cells), undetected mass there times its survival to go, summed over kinds by
+    weight (kinds,). standing: at each wave's beginning.
+    """
+
+    kinds: IntArray
+    weight: FloatArray
     survival: tuple[FloatArray, ...]
     flow: tuple[SingleArray, ...]
     standing: tuple[Standing, ...]
@@ -119,61 +127,70 @@ def plan_of(view: View, plan: IntArray) -> IntArray:
     return np.ascontiguousarray(np.repeat(plan, divisions, axis=2) if divisions > 1 else plan)
 
 
-def backward(view: View, mixture: Mixture, *, threads: int = 2, cycles: int = 1) -> Bound:
+def backward(
+    view: View, mixture: Mixture, *, threads: int = 2, cycles: int = 1, group: IntArray | None = None
+) -> Bound:
     """The exact value of a mixture against one class of crosser, and its certified floor.
 
     cycles: with 2, the plan is drawn anew and flown again at once, and whoever began in the first may end in the second
-    (a day of 24 hours that repeats; the last boundary has one layout then). The arrays are those of the first.
+    (a day of 24 hours that repeats; the last boundary has one layout then). The arrays are those of the first. group:
+    of each start cell, for `Bound.held`.
     """
-    value = [np.zeros((mixture.layouts[-1], view.graph.count), np.float32)]
-    mid = [np.zeros((mixture.layouts[-1], view.arcs.mids), np.float32)]
-    out = [np.zeros(mixture.layouts[-1])]
+    group = np.zeros(len(view.graph.starts), np.int32) if group is None else group
+    end = (
+        np.zeros((mixture.layouts[-1], view.graph.count), np.float32),
+        np.zeros((mixture.layouts[-1], view.arcs.mids), np.float32),
+    )
     for _ in range(cycles - 1):  # nobody starts in a later cycle
-        last = _swept(view, mixture, [value[-1]], [mid[-1]], [out[-1]], threads)
-        value = [_up(mixture.start @ last[0][-1].astype(np.float64))[None]]
-        mid = [_up(mixture.start @ last[1][-1].astype(np.float64))[None]]
-    value, mid, out = _swept(view, mixture, value, mid, out, threads)
-    survival = float(mixture.start @ out[-1]) * (1.0 + 1e-12) * _inflation(view, mixture) ** cycles
+        value, mid, _, _ = _swept(view, mixture, *end, group, threads)
+        end = (
+            _up(mixture.start @ value[0].astype(np.float64))[None],
+            _up(mixture.start @ mid[0].astype(np.float64))[None],
+        )
+    value, mid, out, held = _swept(view, mixture, *end, group, threads)
+    survival = float(mixture.start @ out[0]) * (1.0 + 1e-12) * _inflation(view, mixture) ** cycles
     return Bound(
         floor=max(0.0, math.nextafter(1.0 - survival, -1.0)),
-        value=tuple(reversed(value)),
-        mid=tuple(reversed(mid)),
-        out=tuple(reversed(out)),
+        value=tuple(value),
+        mid=tuple(mid),
+        out=tuple(out),
+        held=tuple(held),
+        group=group,
     )
 
 
 def _swept(
-    view: View,
-    mixture: Mixture,
-    value: list[SingleArray],
-    mid: list[SingleArray],
-    out: list[FloatArray],
-    threads: int,
-) -> tuple[list[SingleArray], list[SingleArray], list[FloatArray]]:
-    """All waves, last first, from the values at the end on."""
+    view: View, mixture: Mixture, value_end: SingleArray, mid_end: SingleArray, group: IntArray, threads: int
+) -> tuple[list[SingleArray], list[SingleArray], list[FloatArray], list[FloatArray]]:
+    """Values of all boundaries, from those at the end on."""
+    groups = int(group.max(initial=0)) + 1
+    value, mid = [value_end], [mid_end]
+    out, held = [np.zeros(len(value_end))], [np.zeros((len(value_end), groups))]
     for wave in reversed(range(len(mixture.plans))):
         layouts = mixture.layouts[wave]
-        v = np.zeros((layouts, view.graph.count))
-        x = np.zeros((layouts, view.arcs.mids))
-        o = np.zeros(layouts)
+        v, x = np.zeros((layouts, view.graph.count)), np.zeros((layouts, view.arcs.mids))
+        o, h = np.zeros(layouts), np.zeros((layouts, groups))
         for end, chosen in columns_by_end(mixture, wave):
+            share = weights(mixture, wave, chosen)
             got = _kernels.backward_wave(
                 view.arcs,
                 view.seen,
                 plan_of(view, mixture.plans[wave][chosen]),
-                weights(mixture, wave, chosen),
-                value[-1][end],
-                mid[-1][end],
-                float(out[-1][end]),
+                share,
+                value[0][end],
+                mid[0][end],
+                group,
                 threads,
             )
             v += got[0]
             x += got[1]
-            o += got[2]
-        value.append(_up(v))
-        mid.append(_up(x))
-        out.append(o * (1.0 + 1e-12))
-    return value, mid, out
+            o += share @ np.maximum(got[2].max(axis=1), out[0][end])
+            h += share @ np.maximum(got[2], held[0][end])
+        value.insert(0, _up(v))
+        mid.insert(0, _up(x))
+        out.insert(0, o * (1.0 + 1e-12))
+        held.insert(0, h)
+    return value, mid, out, held
 
 
 def _up(exact: FloatArray) -> SingleArray:
@@ -218,43 +235,68 @@ def respond(
     *,
     temperature: float = 0.0,
     threads: int = 2,
+    kinds: IntArray | None = None,
+    weight: FloatArray | None = None,
 ) -> Response:
-    """Follow the best response forward. A temperature above 0 spreads the choice of where and when to start."""
+    """Follow the best response forward. A temperature above 0 spreads the choice of where and when to start.
+
+    kinds: groups of `bound.group` that a kind of crosser each is held to (-1: none, the only one by default); weight:
+    of each kind in the flow.
+    """
+    kinds = np.full(1, -1, np.int32) if kinds is None else kinds
+    weight = np.ones(len(kinds)) if weight is None else weight
     waves = len(mixture.plans)
-    nobody = np.zeros(0, np.int32)
     standing = Standing(
-        start=np.zeros(len(mixture.start) + 1, np.int64), state=nobody, mass=np.zeros(0), out=mixture.start
+        start=np.zeros(len(kinds) * len(mixture.start) + 1, np.int64),
+        state=np.zeros(0, np.int32),
+        mass=np.zeros(0),
+        out=np.tile(mixture.start, (len(kinds), 1)),
     )
     survival, flows, stood = [], [], [standing]
     for w in range(waves):
-        met = np.zeros(len(mixture.sigma[w]))
+        met = np.zeros((len(kinds), len(mixture.sigma[w])))
         flow = np.zeros((mixture.plans[w].shape[2] * view.graph.divisions, view.graph.count), np.float32)
-        next_mass, next_out = [np.zeros(0)] * mixture.layouts[w + 1], np.zeros(mixture.layouts[w + 1])
+        masses: dict[int, FloatArray] = {}
+        out = np.zeros((len(kinds), mixture.layouts[w + 1]))
         for end, chosen in columns_by_end(mixture, w):
-            met[chosen], next_mass[end], next_out[end], part = _followed(
+            met[:, chosen], masses[end], out[:, end], part = _followed(
                 view,
                 mixture.plans[w][chosen],
                 mixture.sigma[w][chosen],
                 mixture.begins[w][chosen],
-                (bound.value[w + 1][end], bound.mid[w + 1][end], float(bound.out[w + 1][end])),
+                bound,
+                (w + 1, end),
                 standing,
+                kinds,
+                weight,
                 temperature=temperature,
-                waves_after=waves - 1 - w,
                 follow=True,
                 threads=threads,
             )
             flow += part
         survival.append(met)
         flows.append(flow)
-        picked = [_resampled(mass, rng, STATES_KEPT // len(next_mass)) for mass in next_mass]
-        standing = Standing(
-            start=np.concatenate([[0], np.cumsum([len(s) for s, _ in picked])]).astype(np.int64),
-            state=np.concatenate([s for s, _ in picked]),
-            mass=np.concatenate([m for _, m in picked]),
-            out=next_out,
-        )
+        standing = _stood(masses, out, rng)
         stood.append(standing)
-    return Response(survival=tuple(survival), flow=tuple(flows), standing=tuple(stood[:-1]))
+    return Response(kinds=kinds, weight=weight, survival=tuple(survival), flow=tuple(flows), standing=tuple(stood[:-1]))
+
+
+def _stood(masses: dict[int, FloatArray], out: FloatArray, rng: np.random.Generator) -> Standing:
+    """The crossers at a boundary, resampled. masses: by layout, (kinds, states)."""
+    kinds, layouts = out.shape
+    most = max(STATES_KEPT // layouts, STATES_KEPT // 4)
+    nobody = np.zeros(0)
+    picked = [
+        _resampled(masses[layout][kind] if layout in masses else nobody, rng, most)
+        for kind in range(kinds)
+        for layout in range(layouts)
+    ]
+    return Standing(
+        start=np.concatenate([[0], np.cumsum([len(s) for s, _ in picked])]).astype(np.int64),
+        state=np.concatenate([s for s, _ in picked]),
+        mass=np.concatenate([m for _, m in picked]),
+        out=out,
+    )
 
 
 def _followed(
@@ -262,27 +304,37 @@ def _followed(
     plan: IntArray,
     sigma: FloatArray,
     begins: IntArray,
-    after: tuple[SingleArray, SingleArray, float],
+    bound: Bound,
+    after: tuple[int, int],
     standing: Standing,
+    kinds: IntArray,
+    weight: FloatArray,
     *,
     temperature: float,
-    waves_after: int,
     follow: bool,
     threads: int,
-) -> tuple[FloatArray, FloatArray, float, SingleArray]:
+) -> tuple[FloatArray, FloatArray, FloatArray, SingleArray]:
+    """One wave's columns that end in one layout; after: boundary and layout at its end."""
+    boundary, layout = after
+    held = np.append(bound.held[boundary][layout], bound.out[boundary][layout])  # kind -1 finds the last
     return _kernels.forward_wave(
         view.arcs,
         view.seen,
         plan_of(view, plan),
         sigma,
         begins,
-        *after,
+        bound.value[boundary][layout],
+        bound.mid[boundary][layout],
+        bound.group,
+        kinds,
+        held[kinds],
         standing.start,
         standing.state,
         standing.mass,
         standing.out,
+        weight,
         temperature,
-        waves_after,
+        len(bound.out) - 1 - boundary,
         follow,
         threads,
     )
@@ -312,17 +364,19 @@ def price(
     temperature: float = 0.0,
     threads: int = 2,
 ) -> FloatArray:
-    """Survival that each candidate column (candidates, aircraft, steps) would leave of those who meet it in this wave:
-    the reduced cost."""
+    """Survival (kinds, candidates) that each candidate column (candidates, aircraft, steps) would leave of those who
+    meet it in this wave: the reduced cost."""
     return _followed(
         view,
         candidates,
         np.zeros(len(candidates)),
         np.full(len(candidates), begins, np.int32),
-        (bound.value[wave + 1][ends], bound.mid[wave + 1][ends], float(bound.out[wave + 1][ends])),
+        bound,
+        (wave + 1, ends),
         response.standing[wave],
+        response.kinds,
+        response.weight,
         temperature=temperature,
-        waves_after=len(bound.out) - 2 - wave,
         follow=False,
         threads=threads,
     )[0]

@@ -237,17 +237,20 @@ class Policy:
             np.zeros(1, np.int32),
             self._bound.value[wave + 1][layout],
             self._bound.mid[wave + 1][layout],
-            float(self._bound.out[wave + 1][layout]),
+            self._bound.group,
+            np.full(1, -1, np.int32),
+            self._bound.out[wave + 1][layout : layout + 1],
             np.zeros(2, np.int64),
             np.zeros(0, np.int32),
             np.zeros(0),
+            np.ones((1, 1)),
             np.ones(1),
             0.0,
             len(self._plans) - 1 - wave,
             True,
             self._threads,
         )
-        return stay, flow
+        return float(stay[0]), flow
 
 
 class _Moves:
