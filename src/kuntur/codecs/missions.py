@@ -24,18 +24,18 @@ from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.geodesy import frames
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import LocalFrame, Weather
-from kuntur.model.plans import Sortie
+from kuntur.model.plans import SWEEP, Look, Sortie
 
 FloatArray = NDArray[np.float64]
 
 # MAV_CMD and MAV_FRAME numbers (mavlink.io, common message set).
 WAYPOINT, LOITER_TIME, RETURN_TO_LAUNCH, LAND, TAKEOFF, LOITER_TO_ALT, DELAY = 16, 19, 20, 21, 22, 31, 93
-CHANGE_SPEED = 178
+CHANGE_SPEED, SET_ROI = 178, 201
 FRAME_MSL, FRAME_MISSION, FRAME_RELATIVE, FRAME_TERRAIN = 0, 2, 3, 10
 
 # Parameters (1-4) an autopilot keeps of each command we send; it is free to drop the others.
 _KEPT = {WAYPOINT: (1,), LOITER_TIME: (1,), RETURN_TO_LAUNCH: (), LAND: (), TAKEOFF: (), LOITER_TO_ALT: (), DELAY: (1,),
-         CHANGE_SPEED: (1, 2)}  # fmt: skip
+         CHANGE_SPEED: (1, 2), SET_ROI: ()}  # fmt: skip
 _WITHOUT_PLACE = (RETURN_TO_LAUNCH, CHANGE_SPEED, DELAY)
 _WITHOUT_POSITION = (*_WITHOUT_PLACE, TAKEOFF)
 _PLAIN_FRAMES = {5: FRAME_MSL, 6: FRAME_RELATIVE, 11: FRAME_TERRAIN}
@@ -44,6 +44,10 @@ TAKEOFF_PITCH_DEG = 12.0  # ArduPlane's usual take-off pitch (its documentation 
 TAKEOFF_HEIGHT_M = 40.0  # a wing climbs straight ahead to this height before it turns: our choice
 APPROACH_HEIGHT_M = 60.0  # a wing begins its landing from this height: our choice
 LOITER_SLACK_S = 15.0  # a wing waits this much longer unless it is told to go on, which is how it keeps to the clock
+ROI_FAR_M = 20_000.0
+"""A region of interest this far off: its direction changes by 3 degrees along a leg of 2 km, so the sector about it
+keeps its azimuth as the plan has it."""
+_ROI_NONE, _ROI_LOCATION = 0.0, 3.0  # MAV_ROI
 SHORTEST_LOITER_S = 20.0  # about one circle; a wing makes up shorter waits by the speed of its next leg
 _SPEED_TOLERANCE = 1.02
 
@@ -100,6 +104,9 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
     slowest flight would be early). Home at the last-but-one point's altitude until over the base, then down (a wing in
     circles to its approach height).
 
+    Where the look changes, DO_SET_ROI names a far point in the middle of the new sector, or none for a sweep: old and
+    new autopilots alike take it. How wide the sector is, the camera's own search must know (`visibility.looks`).
+
     Raises InfeasibleError when a leg between patrol points needs more airspeed than the aircraft has there.
     """
     if len(sortie.t_s) < 3:
@@ -131,7 +138,11 @@ def from_sortie(sortie: Sortie, base: Base, aircraft: Aircraft, frame: LocalFram
     if wing:
         place(LOITER_TO_ALT, 0, climb_to_m)
     speed_mps = owed_s = 0.0
+    look = SWEEP
     for leg in legs:
+        if leg.look != look:
+            look = leg.look
+            items.append(set_roi(look, sortie.x_m[leg.to], sortie.y_m[leg.to], frame))
         if abs(leg.speed_mps - speed_mps) > 0.05:
             speed_mps = leg.speed_mps
             items.append(change_speed(speed_mps, wing=wing))
@@ -174,6 +185,22 @@ def change_speed(speed_mps: float, *, wing: bool) -> MissionItem:
     return MissionItem(command=CHANGE_SPEED, frame=FRAME_MISSION, params=(kind, _float32(speed_mps), 0.0, 0.0))
 
 
+def set_roi(look: Look, x_m: float, y_m: float, frame: LocalFrame) -> MissionItem:
+    """The item that turns the camera to a look's sector from (x, y), or back to a sweep all round."""
+    if look.kind == "sweep":
+        return MissionItem(command=SET_ROI, frame=FRAME_RELATIVE, params=(_ROI_NONE, 0.0, 0.0, 0.0))
+    lat_deg, lon_deg = frames.to_geodetic(
+        frame, x_m + ROI_FAR_M * math.sin(look.azimuth_rad), y_m + ROI_FAR_M * math.cos(look.azimuth_rad)
+    )
+    return MissionItem(
+        command=SET_ROI,
+        frame=FRAME_RELATIVE,
+        lat_deg=round(float(lat_deg), 7),
+        lon_deg=round(float(lon_deg), 7),
+        params=(_ROI_LOCATION, 0.0, 0.0, 0.0),
+    )
+
+
 class _Leg(Struct, frozen=True):
     to: int
     alt_msl_m: float
@@ -181,6 +208,7 @@ class _Leg(Struct, frozen=True):
     speed_mps: float
     hold_s: float
     vertical: bool
+    look: Look
 
 
 def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> tuple[list[_Leg], float, float]:
@@ -196,12 +224,14 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
     ready_s = lift_off_s + climb_s
     points = np.round(np.column_stack([sortie.x_m, sortie.y_m, altitudes]), 1)
     points[0, 2] = round(climb_to_m, 1)
+    looks = sortie.looks or (SWEEP,) * last
     legs: list[_Leg] = []
     previous, k = 0, 1
     while k <= last:
         arrive_s = sortie.t_s[k] - (descent_s if k == last else 0.0)
         done_s, to = arrive_s, k
-        while k < last and np.array_equal(points[k + 1], points[to]):
+        look = looks[to - 1]
+        while k < last and np.array_equal(points[k + 1], points[to]) and looks[k] == look:
             k += 1
             done_s = sortie.t_s[k] - (descent_s if k == last else 0.0)
         step = points[to] - points[previous]
@@ -209,7 +239,7 @@ def _legs(sortie: Sortie, base: Base, aircraft: Aircraft, weather: Weather) -> t
         hold_s = 0.0 if k == last else max(done_s - arrive_s, 0.0) + early_s  # nobody waits before the landing
         if np.any(step != 0.0) or hold_s >= 1.0:
             vertical = bool(np.hypot(step[0], step[1]) < 1.0 <= abs(step[2]))
-            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s, vertical))
+            legs.append(_Leg(to, altitudes[to], done_s, speed, hold_s, vertical, look))
         previous, ready_s = k, done_s
         k += 1
     return legs, lift_off_s, climb_to_m

@@ -190,7 +190,8 @@ class Supervisor:
             return
         first = max((a.seq for a in self._timed.arrivals if a.seq < seq), default=seq - 1)
         between = self._timed.mission.items[first : following.seq - 1]
-        if self._link.state is not None and all(item.command == missions.CHANGE_SPEED for item in between):
+        told = (missions.CHANGE_SPEED, missions.SET_ROI)
+        if self._link.state is not None and all(item.command in told for item in between):
             self._clocked_seq = following.seq
             self._keep_to_the_clock(following, between, t_s, self._link.state)
 
@@ -212,8 +213,9 @@ class Supervisor:
         x_m, y_m = (float(v) for v in frames.to_local(self._area.frame, state.lat_deg, state.lon_deg))
         dx, dy = to.x_m - x_m, to.y_m - y_m
         distance, left_s = math.hypot(dx, dy), to.t_s - to.hold_s - t_s
-        if between:
-            self._speed_mps = between[-1].params[1]
+        for item in between:
+            if item.command == missions.CHANGE_SPEED:
+                self._speed_mps = item.params[1]
         if distance < 1.0:
             return
         budget = performance.loaded_budget(self._aircraft, to.alt_msl_m, weather)

@@ -17,7 +17,7 @@ from itertools import accumulate
 import msgspec
 
 from kuntur.errors import ConfigError
-from kuntur.model.plans import Segment, Sortie, Strategy, Tasking
+from kuntur.model.plans import SWEEP, Segment, Sortie, Strategy, Tasking
 
 SEED_BYTES = 32
 JOIN_S = 1e-6
@@ -126,6 +126,7 @@ def _joined(flight: list[Segment], sortie_id: str, base_id: str) -> Sortie:
     for segment in flight[1:]:
         points += list(zip(segment.t_s, segment.x_m, segment.y_m, segment.alt_msl_m, strict=True))[1:]
     t_s, x_m, y_m, alt_msl_m = zip(*points, strict=True)
+    looks = tuple(look for segment in flight for look in segment.looks or (SWEEP,) * (len(segment.t_s) - 1))
     return Sortie(
         id=sortie_id,
         aircraft_id=flight[0].aircraft_id,
@@ -136,4 +137,5 @@ def _joined(flight: list[Segment], sortie_id: str, base_id: str) -> Sortie:
         alt_msl_m=alt_msl_m,
         energy_wh=sum(segment.energy_wh for segment in flight),
         endurance_s=sum(segment.endurance_s for segment in flight),
+        looks=() if set(looks) == {SWEEP} else looks,
     )

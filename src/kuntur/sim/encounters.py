@@ -23,10 +23,10 @@ from numpy.typing import NDArray
 from kuntur.geodesy import grid, lines
 from kuntur.model.assets import Aircraft, Camera
 from kuntur.model.place import Area, Weather
-from kuntur.model.plans import Segment, Sortie, Strategy, Wave
+from kuntur.model.plans import SWEEP, LookKind, Segment, Sortie, Strategy, Wave
 from kuntur.sim.world import SimulatedCrosser
 from kuntur.units import EARTH_RADIUS_M, REFRACTION_COEFFICIENT
-from kuntur.visibility import detection, rays
+from kuntur.visibility import detection, looks, rays
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -36,12 +36,17 @@ _GAP_S: Final = 1e-6
 
 
 class Flight(Struct, frozen=True, kw_only=True, eq=False):
-    """Where one aircraft is while it is in the air: t_s (n,) rising, xyz_m (n, 3), NaN between two flights."""
+    """Where one aircraft is while it is in the air: t_s (n,) rising, xyz_m (n, 3), NaN between two flights.
+
+    middle_rad (n - 1,): azimuth of the middle of the sector that is searched between two points, NaN for a sweep.
+    """
 
     aircraft: Aircraft
-    search: detection.SearchPattern
+    sweep: detection.SearchPattern
+    sector: detection.SearchPattern
     t_s: FloatArray
     xyz_m: FloatArray
+    middle_rad: FloatArray
     bounds_m: tuple[float, float, float, float]
     """West, south, east and north of all it flies over."""
 
@@ -49,6 +54,12 @@ class Flight(Struct, frozen=True, kw_only=True, eq=False):
         """Position (..., 3) at these times; NaN on the ground."""
         axes = [np.interp(t_s, self.t_s, self.xyz_m[:, k], left=math.nan, right=math.nan) for k in range(3)]
         return np.stack(axes, axis=-1)
+
+    def middle_at(self, t_s: FloatArray) -> FloatArray:
+        """Azimuth (...) of the middle of the sector searched at these times; NaN for a sweep, and on the ground."""
+        leg = np.searchsorted(self.t_s, t_s, side="right") - 1
+        inside = (leg >= 0) & (leg < len(self.middle_rad))
+        return np.where(inside, self.middle_rad[np.clip(leg, 0, len(self.middle_rad) - 1)], math.nan)
 
 
 class Samples(Struct, frozen=True, kw_only=True, eq=False):
@@ -64,30 +75,33 @@ class Samples(Struct, frozen=True, kw_only=True, eq=False):
 def flight(area: Area, aircraft_id: str, parts: Iterable[Sortie | Segment]) -> Flight:
     """The flight of one aircraft that follows these paths, in the order of time."""
     aircraft = next(a for a in area.fleet.aircraft if a.id == aircraft_id)
-    targets = frozenset(crosser.target for crosser in area.crossers)
     t_s: list[FloatArray] = [np.zeros(0)]
     xyz_m: list[FloatArray] = [np.zeros((0, 3))]
+    middle_rad: list[float] = []  # of the leg that begins at each point
     for part in sorted((p for p in parts if p.t_s), key=lambda p: p.t_s[0]):
         t_s.append(np.array([part.t_s[0] - _GAP_S, *part.t_s, part.t_s[-1] + _GAP_S]))
         flown = np.stack([part.x_m, part.y_m, part.alt_msl_m], axis=-1)
         xyz_m.append(np.vstack([np.full(3, math.nan), flown, np.full(3, math.nan)]))
+        looks_at = part.looks or (SWEEP,) * (len(part.t_s) - 1)
+        sectors = [math.nan if look.kind == "sweep" else look.azimuth_rad for look in looks_at]
+        middle_rad += [math.nan, *sectors, math.nan, math.nan]
     path_m = np.concatenate(xyz_m)
     in_air = path_m[~np.isnan(path_m[:, 0]), :2]
     low, high = (in_air.min(axis=0), in_air.max(axis=0)) if len(in_air) else (np.full(2, math.nan),) * 2
     return Flight(
         aircraft=aircraft,
-        search=_search(aircraft.camera, targets, area.requirement.height_agl_m, area.weather),
+        sweep=_search(area, aircraft, "sweep"),
+        sector=_search(area, aircraft, "stare"),
         t_s=np.concatenate(t_s),
         xyz_m=path_m,
+        middle_rad=np.array(middle_rad[:-1]),
         bounds_m=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
     )
 
 
-@cache
-def _search(
-    camera: Camera, targets: frozenset[detection.Target], height_agl_m: float, weather: Weather
-) -> detection.SearchPattern:
-    return detection.search_for(camera, targets, height_agl_m, weather)
+def _search(area: Area, aircraft: Aircraft, kind: LookKind) -> detection.SearchPattern:
+    targets = {crosser.target for crosser in area.crossers}
+    return looks.search_of(kind, aircraft.camera, targets, area.requirement.height_agl_m, area.weather)
 
 
 @cache
@@ -145,11 +159,17 @@ def rates_each_hz(
     number = np.repeat(np.arange(len(flown)), [len(index) for index, _ in where])
     index = np.concatenate([np.zeros(0, np.int64), *(index for index, _ in where)])
     eye = np.concatenate([np.zeros((0, 3)), *(eye for _, eye in where)])
+    middle = np.concatenate([np.zeros(0), *(one.middle_at(t_s[i]) for one, (i, _) in zip(flown, where, strict=True))])
+    turned_to = np.isnan(middle)
+    turned_to |= looks.in_sector(middle, x_m[index] - eye[:, 0], y_m[index] - eye[:, 1])
+    number, index, eye, middle = number[turned_to], index[turned_to], eye[turned_to], middle[turned_to]
     clear, slant_m, depression = _in_sight(area, eye, _raised(area, target, x_m[index], y_m[index]))
-    number, index = number[clear], index[clear]
-    cameras = {(one.aircraft.camera, one.search) for one in flown}
+    number, index, swept = number[clear], index[clear], np.isnan(middle[clear])
+    cameras = {(one.aircraft.camera, search) for one in flown for search in (one.sweep, one.sector)}
     for camera, search in cameras:
-        own = np.array([(one.aircraft.camera, one.search) == (camera, search) for one in flown])[number]
+        sweeps = np.array([(one.aircraft.camera, one.sweep) == (camera, search) for one in flown])[number]
+        sectors = np.array([(one.aircraft.camera, one.sector) == (camera, search) for one in flown])[number]
+        own = np.where(swept, sweeps, sectors)
         rate[number[own], index[own]] = detection.detection_rate_hz(
             camera, search, target, area.weather, slant_m[own], depression[own]
         )
@@ -231,7 +251,7 @@ def look_miss_prob(area: Area, flown: Iterable[Flight], crosser: SimulatedCrosse
     """Probability that every single look of this night misses the crosser, the gimbals turning as `seed` has it."""
     miss = 1.0
     for k, one in enumerate(flown):
-        look_s = one.search.look_s
+        look_s = one.sweep.look_s
         slots = np.arange(math.ceil(crosser.t_s[0] / look_s), math.floor(crosser.t_s[-1] / look_s) + 1)
         t_s: FloatArray = slots.astype(float) * look_s
         x_m, y_m = np.interp(t_s, crosser.t_s, crosser.x_m), np.interp(t_s, crosser.t_s, crosser.y_m)
@@ -286,12 +306,14 @@ def _raised(area: Area, target: detection.Target, x_m: FloatArray, y_m: FloatArr
 def _in_picture(one: Flight, seed: int, t_s: FloatArray, away_m: FloatArray) -> NDArray[np.bool_]:
     """Whether the look at each moment has the point so far away (n, 3) in its picture.
 
-    Level pinhole camera; azimuth is taken from grid north, which a camera that turns all round does not notice.
+    Level pinhole camera; azimuth is taken from grid north, which a camera that turns all round does not notice. The
+    elevation is NaN, and nothing in the picture, while a sector's camera swings back.
     """
     if len(t_s) == 0:
         return np.zeros(0, bool)
     camera = one.aircraft.camera
-    azimuth, elevation = np.array([detection.pointing(one.search, float(t), seed=seed) for t in t_s]).T
+    aims = zip(t_s.tolist(), one.middle_at(t_s).tolist(), strict=True)
+    azimuth, elevation = np.array([_pointing(one, t, middle_rad, seed) for t, middle_rad in aims]).T
     ahead = away_m[:, 0] * np.sin(azimuth) + away_m[:, 1] * np.cos(azimuth)
     right = away_m[:, 0] * np.cos(azimuth) - away_m[:, 1] * np.sin(azimuth)
     rise = away_m[:, 2] - (away_m[:, 0] ** 2 + away_m[:, 1] ** 2) * _CURVATURE_PER_M
@@ -302,6 +324,12 @@ def _in_picture(one: Flight, seed: int, t_s: FloatArray, away_m: FloatArray) -> 
         & (np.abs(right) <= math.tan(camera.hfov_rad / 2.0) * along)
         & (np.abs(up) <= math.tan(camera.vfov_rad / 2.0) * along)
     )
+
+
+def _pointing(one: Flight, t_s: float, middle_rad: float, seed: int) -> tuple[float, float]:
+    if math.isnan(middle_rad):
+        return detection.pointing(one.sweep, t_s, seed=seed)
+    return detection.pointing(one.sector, t_s, seed=seed, middle_rad=middle_rad)
 
 
 def crossing(area: Area, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:

@@ -31,6 +31,7 @@ ACCEPTED_COMMANDS: Final = (
     missions.TAKEOFF,
     missions.LOITER_TO_ALT,
     missions.CHANGE_SPEED,
+    missions.SET_ROI,
 )
 _INVALID: Final = (
     dialect.MAV_MISSION_INVALID_PARAM1,

@@ -74,6 +74,7 @@ class Pilot:
         self._hold_s = 0.0
         self._target: Point | None = None  # where the current item is; None: to be worked out
         self._returning = False
+        self._roi_m: tuple[float, float] | None = None
         self._charged_at_s = math.inf
         self._gcs_heard_s = math.nan
         self._due = dict.fromkeys(telemetry.STREAMS, 0.0)
@@ -162,10 +163,28 @@ class Pilot:
 
     def _do_now(self, item: MissionItem) -> bool:
         """Carry out an item that takes no time. True when it was one."""
-        if item.command != missions.CHANGE_SPEED:
+        if item.command == missions.SET_ROI:
+            self._set_roi(item)
+        elif item.command == missions.CHANGE_SPEED:
+            self._speed_mps = item.params[1]
+        else:
             return False
-        self._speed_mps = item.params[1]
         return True
+
+    def _set_roi(self, item: MissionItem) -> None:
+        """Turn the gimbal to a place; one at 0, 0 lets it go again, as ArduPilot has it."""
+        if item.lat_deg == 0.0 and item.lon_deg == 0.0:
+            self._roi_m = None
+            return
+        x_m, y_m = frames.to_local(self.area.frame, item.lat_deg, item.lon_deg)
+        self._roi_m = (float(x_m), float(y_m))
+
+    @property
+    def roi_azimuth_rad(self) -> float | None:
+        """Azimuth from grid north of the region of interest that the mission has set, None while there is none."""
+        if self._roi_m is None or self.mode != "AUTO":
+            return None
+        return math.atan2(self._roi_m[0] - self.body.x_m, self._roi_m[1] - self.body.y_m)
 
     def _fly_item(self, item: MissionItem, target: Point, dt_s: float) -> bool:
         if item.command in (missions.TAKEOFF, missions.LOITER_TO_ALT):
@@ -373,6 +392,7 @@ class Pilot:
             return
         self.current, self.airborne = 1, True
         self._leg_from, self._hold_s, self._target, self._returning = self.home, 0.0, None, False
+        self._roi_m = None
         self._speed_mps = self.body.budget.airspeed_mps
         places = [self._place(item) for item in self.mission.items[1:] if self._has_place(item)]
         self.motion.launch(places[0] if places else self.home)

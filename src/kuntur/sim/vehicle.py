@@ -34,7 +34,16 @@ class Camera(Protocol):
 
     look_s: float
 
-    def look(self, t_ns: int, lat_deg: float, lon_deg: float, alt_msl_m: float, heading_rad: float) -> bytes: ...
+    def look(
+        self,
+        t_ns: int,
+        lat_deg: float,
+        lon_deg: float,
+        alt_msl_m: float,
+        heading_rad: float,
+        *,
+        middle_rad: float | None,
+    ) -> bytes | None: ...
 
 
 class Outbox:
@@ -106,15 +115,17 @@ class Vehicle:
         while self.camera is not None and self._next_look_s <= until_s:
             self.pilot.advance(self._next_look_s, time.monotonic())
             self._next_look_s += self.camera.look_s
-            if self.pilot.airborne:
-                transmit(self._sock, self._look(self.camera), self._klv_to)
+            packet = self._look(self.camera) if self.pilot.airborne else None
+            if packet is not None:
+                transmit(self._sock, packet, self._klv_to)
         self.pilot.advance(until_s, time.monotonic())
 
-    def _look(self, camera: Camera) -> bytes:
+    def _look(self, camera: Camera) -> bytes | None:
         pilot = self.pilot
         lat_deg, lon_deg = pilot.geodetic()
         heading_rad = pilot.body.heading_rad + pilot.convergence_rad()
-        return camera.look(pilot.t_ns, lat_deg, lon_deg, pilot.body.alt_msl_m, heading_rad)
+        alt_msl_m, middle_rad = pilot.body.alt_msl_m, pilot.roi_azimuth_rad
+        return camera.look(pilot.t_ns, lat_deg, lon_deg, alt_msl_m, heading_rad, middle_rad=middle_rad)
 
     def _listen(self) -> None:
         """Take all that has come in. What is not MAVLink is counted and left."""

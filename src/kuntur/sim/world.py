@@ -1,12 +1,12 @@
 """Simulated crossers, and a simulated camera that sees them as the plan's sensor model says it should.
 
 Nothing here is real and every packet says so: mission id and platform designation are KUNTUR-SIM. The camera points
-as `visibility.detection.pointing` says, needs exact line of sight to the mover, finds it with `glimpse_prob` in each
-look on its own, and adds false alarms. After a detection it looks there again a few times before it goes on with the
-pattern. Whoever is found is sized right: a person and a car differ twofold at a known range. A real detector takes
-animals for persons and lorries for cars, so the tracker lets them pass for each other. It then tells a pose
-with errors (`tracking.geolocate.PoseError`), so what the watch makes of it has the errors it would have. One look is
-one MISB ST 0601 packet with its ST 0903 targets.
+as `visibility.detection.pointing` says, all round or about the region of interest that its aircraft's mission has set,
+needs exact line of sight to the mover, finds it with `glimpse_prob` in each look on its own, and adds false alarms.
+After a detection it looks there again a few times before it goes on with the pattern. Whoever is found is sized right:
+a person and a car differ twofold at a known range. A real detector takes animals for persons and lorries for cars, so
+the tracker lets them pass for each other. It then tells a pose with errors (`tracking.geolocate.PoseError`), so what
+the watch makes of it has the errors it would have. One look is one MISB ST 0601 packet with its ST 0903 targets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from kuntur.model.tracks import SensorPose
 from kuntur.tracking import coverage
 from kuntur.tracking.geolocate import CameraView, PoseError
 from kuntur.units import EARTH_RADIUS_M, NS_PER_S, RAD_TO_DEG
-from kuntur.visibility import detection
+from kuntur.visibility import detection, looks
 
 FloatArray = NDArray[np.float64]
 
@@ -131,6 +131,7 @@ class SimulatedCamera:
         error: PoseError | None = None,
     ) -> None:
         self.search, _ = camera_search(area, aircraft)
+        self.sector = detection.sector(self.search, looks.SECTOR_RAD)
         self.look_s = self.search.look_s
         self._area = area
         self._aircraft = aircraft
@@ -149,17 +150,39 @@ class SimulatedCamera:
             one: detection.max_range_m(camera, one, area.weather) for one in get_args(Target)
         }
 
-    def look(self, t_ns: int, lat_deg: float, lon_deg: float, alt_msl_m: float, heading_rad: float = 0.0) -> bytes:
-        """The packet of one look from where the aircraft really is. heading_rad: the nose, from true north."""
+    def look(
+        self,
+        t_ns: int,
+        lat_deg: float,
+        lon_deg: float,
+        alt_msl_m: float,
+        heading_rad: float = 0.0,
+        *,
+        middle_rad: float | None = None,
+    ) -> bytes | None:
+        """The packet of one look from where the aircraft really is; None while the gimbal swings back.
+
+        heading_rad: the nose, from true north. middle_rad: middle of the sector searched, from grid north; None: all
+        round.
+        """
         t_s = (t_ns - self._start_t_ns) / NS_PER_S
         left, azimuth_rad, elevation_rad = self._dwell
         if left == 0:
-            azimuth_rad, elevation_rad = detection.pointing(self.search, t_s, seed=self._pointing_seed)
+            azimuth_rad, elevation_rad = self._pointing(t_s, lat_deg, lon_deg, middle_rad)
+            if math.isnan(elevation_rad):
+                return None
         view = self._true_view(t_ns, lat_deg, lon_deg, alt_msl_m, azimuth_rad, elevation_rad)
         targets = [*self._found(view, t_s), *self._false_targets()]
         self._dwell = (left - 1 if left else self._dwell_looks * bool(targets), azimuth_rad, elevation_rad)
         self._frame_number += 1
         return misb.encode(self._told(view, heading_rad, targets))
+
+    def _pointing(self, t_s: float, lat_deg: float, lon_deg: float, middle_rad: float | None) -> tuple[float, float]:
+        """Azimuth from true north, and elevation, of the look at this time."""
+        if middle_rad is None:
+            return detection.pointing(self.search, t_s, seed=self._pointing_seed)
+        true_rad = middle_rad - frames.grid_azimuth(self._area.frame, lat_deg, lon_deg, 0.0)
+        return detection.pointing(self.sector, t_s, seed=self._pointing_seed, middle_rad=true_rad)
 
     def _true_view(
         self, t_ns: int, lat_deg: float, lon_deg: float, alt_msl_m: float, azimuth_rad: float, elevation_rad: float

@@ -55,11 +55,16 @@ def holds(look: Look, dx_m: ArrayLike, dy_m: ArrayLike, *, margin_m: float = 0.0
 
     A sector is convex: what lies in it from both ends of a straight leg lies in it all along the leg.
     """
-    dx, dy = np.broadcast_arrays(np.asarray(dx_m, float), np.asarray(dy_m, float))
     if look.kind == "sweep":
-        return np.ones(dx.shape, bool)
-    along = dx * math.sin(look.azimuth_rad) + dy * math.cos(look.azimuth_rad)
-    across = np.abs(dx * math.cos(look.azimuth_rad) - dy * math.sin(look.azimuth_rad))
+        return np.ones(np.broadcast_shapes(np.shape(dx_m), np.shape(dy_m)), bool)
+    return in_sector(look.azimuth_rad, dx_m, dy_m, margin_m=margin_m)
+
+
+def in_sector(middle_rad: ArrayLike, dx_m: ArrayLike, dy_m: ArrayLike, *, margin_m: float = 0.0) -> NDArray[np.bool_]:
+    """`holds` for sectors, each point with a middle of its own (broadcast together)."""
+    middle, dx, dy = np.asarray(middle_rad, float), np.asarray(dx_m, float), np.asarray(dy_m, float)
+    along = dx * np.sin(middle) + dy * np.cos(middle)
+    across = np.abs(dx * np.cos(middle) - dy * np.sin(middle))
     half = SECTOR_RAD / 2.0
     return np.asarray(along * math.sin(half) - across * math.cos(half) >= margin_m)
 
