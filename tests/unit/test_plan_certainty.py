@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from kuntur.model.place import Area, VerticalError
 from kuntur.model.plans import Certificate, Strategy
+from kuntur.ops import certify
 from kuntur.ops import plan as plan_ops
 from kuntur.ops.plan_check import check_strategy
 from kuntur.ops.survey import survey
@@ -105,7 +106,7 @@ def test_what_is_not_known_is_said(ridge: Area) -> None:
         (with_error(ridge, None), "unknown: sight lines keep no margin"),
         (with_error(ridge, ERROR, 0.0), "keep no margin from the terrain's error of 5.5 m"),
     ):
-        assert words in plan_ops._terrain_caveat(area)
+        assert words in certify._terrain_caveat(area)
 
 
 def test_the_checker_wants_aircraft_clear_of_what_stands_on_the_ground(ridge: Area, planned: Strategy) -> None:

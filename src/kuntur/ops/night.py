@@ -26,9 +26,9 @@ from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.records import Actor
 from kuntur.model.tracks import Alert
 from kuntur.ops import area as area_ops
+from kuntur.ops import certify, stored
 from kuntur.ops import plan as plan_ops
 from kuntur.ops import review as review_ops
-from kuntur.ops import stored
 from kuntur.ops import survey as survey_ops
 from kuntur.ops.flown import FlightLog
 from kuntur.ops.fly import fly, write_missions
@@ -295,10 +295,11 @@ def fly_watch(
     crossers: int,
     progress: Progress,
 ) -> None:
-    """Fly one watch of a finished plan, after checking that plan again: it may have been edited by hand."""
+    """Fly one watch of a finished plan, after checking that plan again: it may have been edited by hand, or be another
+    than the one its certificate is about."""
     area = area_ops.load(name, terrain, progress=lambda f, w: progress("area", f, w))
     strategy = plan_ops.load_plan(plan)
-    plan_ops.require_sound(area, strategy)
+    certify.require_flyable(area, strategy)
     clock = NightClock(watch_start(area, after_t_ns=time.time_ns()) - round(BEFORE_S * NS_PER_S))
     session = stored.open_session(area, fresh(folder), clock.now_ns)
     plan_ops.save_plan(strategy, folder / stored.PLAN)

@@ -1,64 +1,113 @@
 """The independent checker of a plan: it shares no code with `patrol` and believes none of its numbers.
 
-From the segments as written and the area alone: continuity at every wave boundary whatever is drawn, speed, clearance
-over the terrain and what stands on it sampled every 50 m, no-fly zones, the border, energy by its own sum over the
-dearest segments of each flight (the endurance itself is `aircraft.performance`'s), and separation within every column.
-That the certificate's sight lines keep clear of the terrain's error is checked by what it says of itself. Not checked
-here: radio reach, and a way home from every corner; the link's supervisor judges the latter in flight.
+From the schedule as written and the area alone. Here: its form, weights, layouts, joins at every wave boundary whatever
+is drawn, and what the certificate says of itself. `plan_check_path`: every leg against terrain, zones, border, air and
+radio. `plan_check_night`: energy, turn-round, pads, the way home and separation, over everything that can be drawn.
+`plan_check_sight`: what the floor claims to be seen, against a plain look at the terrain.
+
+What it leans on: the endurance, climb and airspeed of an airframe in this air are `aircraft.performance`'s, and the
+worth of one look `visibility.detection`'s; there is one model of each, checked in its own room.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from typing import Final
 
 import numpy as np
-import shapely
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kuntur.aircraft import atmosphere, performance
-from kuntur.geodesy import grid, lines
-from kuntur.model.assets import Aircraft, Base
+from kuntur.geodesy import grid
+from kuntur.model.assets import Base
 from kuntur.model.place import Area
-from kuntur.model.plans import Segment, Strategy
+from kuntur.model.plans import Column, Segment, Strategy, Wave
+from kuntur.ops import plan_check_night, plan_check_path
 
 FloatArray = NDArray[np.float64]
 
-SAMPLE_M: Final = 50.0
-LEAST_CLEARANCE_M: Final = 50.0  # over the terrain below the path: our choice; the planner keeps more, in a corridor
-SEPARATION_M: Final = 50.0  # vertical, where aircraft come within SEPARATION_ACROSS_M: our choice
-SEPARATION_ACROSS_M: Final = 150.0
-SEPARATION_SAMPLE_S: Final = 5.0
-NEAR_BASE_M: Final = 30.0
-SPEED_TOLERANCE: Final = 1.02
+TIME_TOLERANCE_S = 1e-3
+PLACE_TOLERANCE_M = 1.0
 
 
 def check_strategy(area: Area, planned: Strategy) -> list[str]:
     """What is wrong with a plan, in words; empty when nothing is."""
     aircraft = {a.id: a for a in area.fleet.aircraft}
     bases = {b.id: b for b in area.bases}
-    unknown = [i for i in planned.aircraft_ids if i not in aircraft]
-    if unknown:
+    if unknown := [i for i in planned.aircraft_ids if i not in aircraft]:
         return [f"aircraft {name} is not in the area's fleet" for name in unknown]
+    if wrong := _form(planned) or [f"base {i} is not in the area" for i in planned.base_ids if i not in bases]:
+        return wrong  # nothing more can be said of a schedule that hangs in the air
     wrong = _weights(planned) + _certainty(area, planned)
-    area = replace(area, terrain=grid.surface(area.terrain))
-    for k, name in enumerate(planned.aircraft_ids):
-        own = [s for s in planned.segments if s.aircraft_id == name]
-        for segment in own:
-            wrong += _segment(area, aircraft[name], bases[planned.base_ids[k]], segment)
-        wrong += _joins(planned, k, bases[planned.base_ids[k]])
-        wrong += _energy(area, planned, k, aircraft[name])
-    return wrong + _separation(planned)
+    solid = replace(area, terrain=grid.surface(area.terrain))
+    for k, (name, base_id) in enumerate(zip(planned.aircraft_ids, planned.base_ids, strict=True)):
+        if aircraft[name].base_id != base_id:
+            wrong.append(f"{name} is based at {aircraft[name].base_id}, not at {base_id}")
+        own = [s for s in planned.segments if s.aircraft_id == name and s.t_s]
+        wrong += plan_check_path.faults(solid, aircraft[name], bases[base_id], own)
+        wrong += _joins(planned, k, bases[base_id])
+        wrong += plan_check_night.faults(solid, planned, k, aircraft[name], bases[base_id])
+    return wrong + plan_check_night.pads(area, planned) + plan_check_night.separation(planned)
+
+
+def _form(planned: Strategy) -> list[str]:
+    """Numbers, lengths and names: what everything else takes for granted."""
+    wrong = []
+    segments = {s.id: s for s in planned.segments}
+    if len(segments) != len(planned.segments):
+        wrong.append("two segments have the same id")
+    if len(planned.base_ids) != len(planned.aircraft_ids):
+        wrong.append(f"{len(planned.base_ids)} bases for {len(planned.aircraft_ids)} aircraft")
+    for s in planned.segments:
+        table = np.array([s.x_m, s.y_m, s.alt_msl_m]) if len({len(s.x_m), len(s.y_m), len(s.alt_msl_m)}) == 1 else None
+        if table is None or table.shape[1] != len(s.t_s):
+            wrong.append(f"{where(s)}: coordinates and times are not of one length")
+        elif not (np.isfinite(table).all() and np.isfinite(s.t_s).all()):
+            wrong.append(f"{where(s)}: a coordinate or time is not a number")
+        elif len(s.t_s) == 1 or (np.diff(s.t_s) <= 0.0).any():
+            wrong.append(f"{where(s)}: times do not rise")
+    end_s = 0.0
+    for w, wave in enumerate(planned.waves):
+        if abs(wave.start_s - end_s) > TIME_TOLERANCE_S or wave.end_s <= wave.start_s:
+            wrong.append(f"wave {w} does not begin where the one before ends")
+        end_s = wave.end_s
+        for column in wave.columns:
+            wrong += _column_form(planned, segments, w, column)
+    if abs(end_s - planned.watch_duration_s) > TIME_TOLERANCE_S:
+        wrong.append(f"the waves end at {end_s:.0f} s, the watch at {planned.watch_duration_s:.0f} s")
+    return wrong
+
+
+def _column_form(planned: Strategy, segments: dict[int, Segment], w: int, column: Column) -> list[str]:
+    if len(column.segment_ids) != len(planned.aircraft_ids):
+        return [f"a column of wave {w} has {len(column.segment_ids)} segments for {len(planned.aircraft_ids)} aircraft"]
+    wrong = []
+    for name, i in zip(planned.aircraft_ids, column.segment_ids, strict=True):
+        if i not in segments:
+            wrong.append(f"wave {w} names segment {i}, which does not exist")
+        elif segments[i].aircraft_id != name:
+            wrong.append(f"wave {w} gives {where(segments[i])} to {name}")
+        elif segments[i].wave != w:
+            wrong.append(f"wave {w} uses {where(segments[i])}")
+    return wrong
 
 
 def _weights(planned: Strategy) -> list[str]:
+    """In every layout that can be reached, the weights of the columns that begin in it add up to the total."""
     wrong = []
+    reached = {0}
     for w, wave in enumerate(planned.waves):
-        total = sum(column.weight for column in wave.columns)
-        if total != planned.weight_total or any(column.weight < 0 for column in wave.columns):
-            wrong.append(f"the weights of wave {w} add up to {total}, not {planned.weight_total}")
+        if any(column.weight < 0 for column in wave.columns):
+            wrong.append(f"wave {w} has a negative weight")
+        for layout in sorted(reached | {column.begins for column in wave.columns}):
+            options = [column for column in wave.columns if column.begins == layout]
+            total = sum(column.weight for column in options)
+            place = f"wave {w}" + f" in layout {layout}" * (layout > 0)
+            if not options:
+                wrong.append(f"no column of {place} begins there, but it can be reached")
+            elif total != planned.weight_total:
+                wrong.append(f"the weights of {place} add up to {total}, not {planned.weight_total}")
+        reached = {column.ends for column in wave.columns if column.weight > 0 and column.begins in reached}
     return wrong
 
 
@@ -83,160 +132,58 @@ def _certainty(area: Area, planned: Strategy) -> list[str]:
     return []
 
 
-def _where(segment: Segment) -> str:
+def where(segment: Segment) -> str:
     return f"segment {segment.id} ({segment.aircraft_id}, wave {segment.wave})"
 
 
-def _segment(area: Area, aircraft: Aircraft, base: Base, segment: Segment) -> list[str]:
-    """Times, speeds, clearance, zones and border of one segment."""
-    if not segment.t_s:
-        return []
-    xyz = np.column_stack([segment.x_m, segment.y_m, segment.alt_msl_m])
-    t = np.array(segment.t_s)
-    if len(t) < 2 or (np.diff(t) <= 0).any() or len(t) != len(xyz):
-        return [f"{_where(segment)}: times do not rise"]
-    samples = np.concatenate([_sampled(a, b) for a, b in itertools.pairwise(xyz)])
-    wrong = _speeds(area, aircraft, segment, t, xyz)
-    high = samples[np.hypot(samples[:, 0] - base.x_m, samples[:, 1] - base.y_m) > NEAR_BASE_M]
-    clear = high[:, 2] - grid.height_at(area.terrain, high[:, 0], high[:, 1])
-    if np.isnan(clear).any():
-        wrong.append(f"{_where(segment)}: passes over a void or leaves the terrain")
-    elif len(clear) and clear.min() < LEAST_CLEARANCE_M:
-        wrong.append(f"{_where(segment)}: only {clear.min():.0f} m above the ground and what stands on it")
-    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, samples[:, 0], samples[:, 1])
-    if inward.min() < 0.0:
-        wrong.append(f"{_where(segment)}: crosses the border by {-inward.min():.0f} m")
-    for zone in area.zones:
-        if zone.kind != "no_fly":
-            continue
-        ring = shapely.Polygon(zone.xy_m)
-        inside = shapely.contains_xy(ring, samples[:, 0], samples[:, 1])
-        low = -math.inf if zone.floor_msl_m is None else zone.floor_msl_m
-        top = math.inf if zone.ceiling_msl_m is None else zone.ceiling_msl_m
-        if (inside & (samples[:, 2] >= low) & (samples[:, 2] <= top)).any():
-            wrong.append(f"{_where(segment)}: enters the no-fly zone {zone.name}")
-    if samples[:, 2].max() > aircraft.airframe.ceiling_msl_m:
-        wrong.append(f"{_where(segment)}: above the ceiling of {aircraft.airframe.name}")
-    return wrong
-
-
-def _sampled(a: FloatArray, b: FloatArray) -> FloatArray:
-    count = max(1, math.ceil(float(np.linalg.norm(b - a)) / SAMPLE_M))
-    return np.asarray(a + np.linspace(0.0, 1.0, count + 1)[:, None] * (b - a))
-
-
-def _speeds(area: Area, aircraft: Aircraft, segment: Segment, t: FloatArray, xyz: FloatArray) -> list[str]:
-    """No leg faster over ground than the airframe's top speed with the wind's help, nor climbing faster than it can."""
-    legs, dt = np.diff(xyz, axis=0), np.diff(t)
-    ground = np.hypot(legs[:, 0], legs[:, 1]) / dt
-    sigma = float(atmosphere.density_ratio(float(xyz[:, 2].max()), area.weather))
-    cruise = aircraft.airframe.cruise_mps
-    if aircraft.airframe.kind == "fixed_wing":
-        cruise = min(cruise / math.sqrt(sigma), max(aircraft.airframe.max_speed_mps, cruise))
-    wrong = []
-    if ground.max() > (cruise + area.weather.wind_speed_mps) * SPEED_TOLERANCE:
-        wrong.append(f"{_where(segment)}: a leg at {ground.max():.1f} m/s is faster than it flies")
-    climb = aircraft.airframe.max_climb_mps or performance.CLIMB_ASSUMED_MPS
-    if (legs[:, 2] / dt).max() > climb * SPEED_TOLERANCE:
-        wrong.append(f"{_where(segment)}: climbs at {(legs[:, 2] / dt).max():.1f} m/s")
-    return wrong
-
-
-def _ends(segment: Segment) -> tuple[FloatArray, FloatArray]:
-    first = np.array([segment.x_m[0], segment.y_m[0], segment.alt_msl_m[0]])
-    last = np.array([segment.x_m[-1], segment.y_m[-1], segment.alt_msl_m[-1]])
-    return first, last
-
-
 def _joins(planned: Strategy, k: int, base: Base) -> list[str]:
-    """Whatever is drawn, an aircraft is at a wave's end where every segment of the next wave begins."""
+    """Whatever is drawn, an aircraft is at a wave's end where every segment that may follow begins."""
     wrong = []
+    segments = {s.id: s for s in planned.segments}
     pad = np.array([base.x_m, base.y_m, base.alt_msl_m])
-    segments = {s.id: s for s in planned.segments}
-    places: list[tuple[list[FloatArray], list[FloatArray]]] = []
-    for wave in planned.waves:
-        used = [segments[i] for i in sorted({column.segment_ids[k] for column in wave.columns})]
-        for s in used:
-            if not s.t_s:
-                continue
-            first, last = _ends(s)
-            early, late = s.t_s[0] < wave.start_s - 1e-3, s.t_s[-1] > wave.end_s + 1e-3
-            if early or late:
-                wrong.append(f"{_where(s)}: outside its wave")
-            if s.t_s[0] > wave.start_s + 1e-3 and np.linalg.norm(first - pad) > 1.0:
-                wrong.append(f"{_where(s)}: begins inside its wave away from the base")
-            if s.t_s[-1] < wave.end_s - 1e-3 and np.linalg.norm(last - pad) > 1.0:
-                wrong.append(f"{_where(s)}: ends inside its wave away from the base")
-        begins = [_ends(s)[0] if s.t_s and s.t_s[0] <= wave.start_s + 1e-3 else pad for s in used]
-        ends = [_ends(s)[1] if s.t_s and s.t_s[-1] >= wave.end_s - 1e-3 else pad for s in used]
-        places.append((begins, ends))
-    for w, ((_, ends), (begins, _)) in enumerate(itertools.pairwise(places)):
-        meeting = np.stack([*ends, *begins])
-        if np.linalg.norm(meeting - meeting[0], axis=1).max() > 1.0:
-            wrong.append(f"{planned.aircraft_ids[k]}: segments of waves {w} and {w + 1} do not join")
+    used = [sorted({c.segment_ids[k] for c in wave.columns}) for wave in planned.waves]
+    for wave, ids in zip(planned.waves, used, strict=True):
+        for i in ids:
+            wrong += _within(segments[i], wave, pad)
+    for w, (before, after) in enumerate(itertools.pairwise(planned.waves)):
+        layouts = {c.ends for c in before.columns} & {c.begins for c in after.columns}
+        for layout in sorted(layouts):
+            meeting = [_end(segments[c.segment_ids[k]], before, pad) for c in before.columns if c.ends == layout]
+            meeting += [_begin(segments[c.segment_ids[k]], after, pad) for c in after.columns if c.begins == layout]
+            apart_m = np.linalg.norm(np.stack(meeting) - meeting[0], axis=1).max()
+            if apart_m > PLACE_TOLERANCE_M:
+                place = f" in layout {layout}" * (layout > 0)
+                wrong.append(
+                    f"{planned.aircraft_ids[k]}: segments of waves {w} and {w + 1} do not join{place}: they are "
+                    f"{apart_m:.0f} m apart"
+                )
+    for which, wave, at in (("begins", planned.waves[0], _begin), ("ends", planned.waves[-1], _end)):
+        if any(math.dist(at(segments[c.segment_ids[k]], wave, pad), pad) > PLACE_TOLERANCE_M for c in wave.columns):
+            wrong.append(f"{planned.aircraft_ids[k]}: the watch {which} with it in the air")
     return wrong
 
 
-def _energy(area: Area, planned: Strategy, k: int, aircraft: Aircraft) -> list[str]:
-    """Each flight's endurance by its own sum over the dearest segments, against what the air leaves it."""
-    segments = {s.id: s for s in planned.segments}
-    wrong: list[str] = []
-    used_s, top_m, flying = 0.0, -math.inf, False
-    for w, wave in enumerate(planned.waves):
-        own = [segments[i] for i in {column.segment_ids[k] for column in wave.columns}]
-        airborne = [s for s in own if s.t_s]
-        if not airborne:
-            flying = False
-            continue
-        begins_here = min(s.t_s[0] for s in airborne) > wave.start_s + 1e-3 or not flying
-        if begins_here:
-            used_s, top_m = 0.0, -math.inf
-        top_m = max(top_m, *(max(s.alt_msl_m) for s in airborne))
-        budget = performance.budget(aircraft.airframe, aircraft.camera.mass_kg or 0.0, top_m, area.weather)
-        used_s += max(_used_s(s, budget.climb_surcharge_s_per_m) for s in airborne)
-        if used_s > budget.endurance_s + 1.0:
-            wrong.append(
-                f"{aircraft.id}: the flight of wave {w} uses {used_s:.0f} s of {budget.endurance_s:.0f} s endurance"
-            )
-        flying = max(s.t_s[-1] for s in airborne) >= wave.end_s - 1e-3
-    return wrong
-
-
-def _used_s(segment: Segment, surcharge_s_per_m: float) -> float:
-    climbed = sum(max(b - a, 0.0) for a, b in itertools.pairwise(segment.alt_msl_m))
-    return segment.t_s[-1] - segment.t_s[0] + climbed * surcharge_s_per_m
-
-
-def _separation(planned: Strategy) -> list[str]:
-    """No two aircraft of a column near each other at the same height."""
-    segments = {s.id: s for s in planned.segments}
+def _within(s: Segment, wave: Wave, pad: FloatArray) -> list[str]:
+    """A segment lies in its wave, and where it begins or ends inside it, that is a take-off or a landing."""
+    if not s.t_s:
+        return []
     wrong = []
-    seen: set[tuple[int, int]] = set()
-    for w, wave in enumerate(planned.waves):
-        t = np.arange(wave.start_s, wave.end_s + 1e-6, SEPARATION_SAMPLE_S)
-        at: dict[int, FloatArray] = {}
-        for column in wave.columns:
-            for i in column.segment_ids:
-                if i not in at:
-                    at[i] = _positions(segments[i], t)
-            for i, j in itertools.combinations(column.segment_ids, 2):
-                if (i, j) in seen:
-                    continue
-                seen.add((i, j))
-                gap = at[i] - at[j]
-                close = (np.hypot(gap[:, 0], gap[:, 1]) < SEPARATION_ACROSS_M) & (np.abs(gap[:, 2]) < SEPARATION_M)
-                if close.any():
-                    first = segments[i].aircraft_id, segments[j].aircraft_id
-                    wrong.append(
-                        f"wave {w}: {first[0]} and {first[1]} meet {t[int(close.argmax())]:.0f} s into the watch"
-                    )
+    if s.t_s[0] < wave.start_s - TIME_TOLERANCE_S or s.t_s[-1] > wave.end_s + TIME_TOLERANCE_S:
+        wrong.append(f"{where(s)}: outside its wave")
+    if s.t_s[0] > wave.start_s + TIME_TOLERANCE_S and math.dist(_point(s, 0), pad) > PLACE_TOLERANCE_M:
+        wrong.append(f"{where(s)}: begins inside its wave away from the base")
+    if s.t_s[-1] < wave.end_s - TIME_TOLERANCE_S and math.dist(_point(s, -1), pad) > PLACE_TOLERANCE_M:
+        wrong.append(f"{where(s)}: ends inside its wave away from the base")
     return wrong
 
 
-def _positions(segment: Segment, t: FloatArray) -> FloatArray:
-    """x, y, alt at the times; NaN while on the ground."""
-    if not segment.t_s:
-        return np.full((len(t), 3), np.nan)
-    axes = [np.interp(t, segment.t_s, axis) for axis in (segment.x_m, segment.y_m, segment.alt_msl_m)]
-    inside = (t > segment.t_s[0]) & (t < segment.t_s[-1])
-    return np.where(inside[:, None], np.stack(axes, axis=-1), np.nan)
+def _point(s: Segment, i: int) -> FloatArray:
+    return np.array([s.x_m[i], s.y_m[i], s.alt_msl_m[i]])
+
+
+def _begin(s: Segment, wave: Wave, pad: FloatArray) -> FloatArray:
+    return _point(s, 0) if s.t_s and s.t_s[0] <= wave.start_s + TIME_TOLERANCE_S else pad
+
+
+def _end(s: Segment, wave: Wave, pad: FloatArray) -> FloatArray:
+    return _point(s, -1) if s.t_s and s.t_s[-1] >= wave.end_s - TIME_TOLERANCE_S else pad
