@@ -269,6 +269,33 @@ def plan(
     say(f"{to}\n{to.with_suffix('.png')}")
 
 
+@app.command("size")
+def size_command(
+    area: AreaArgument,
+    terrain: TerrainOption = None,
+    detection: Annotated[
+        float | None, typer.Option(help="Detection to be certified (default: the area's requirement).")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time for everything.")] = 1200.0,
+    each: Annotated[float | None, typer.Option(help="Time to plan one fleet (default: an eighth of the rest).")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for plans, cuts, answer and picture.")] = Path("size"),
+    seed: Annotated[int, typer.Option(help="Seed of the solver's own randomness.")] = 1,
+    workers: Annotated[int, typer.Option(help="Plan this many fleets at a time, in local processes.")] = 0,
+) -> None:
+    """The cheapest fleet for a detection: a proven floor on cost, a certified fleet, and what is between."""
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import size as ops
+    from kuntur.ops import size_answer
+
+    with stage_bar() as progress:
+        answer = ops.size(
+            area_ops.load(area, terrain or []), folder, detection_prob=detection, seconds=seconds, each_s=each,
+            seed=seed, workers=workers, progress=lambda f, w: progress("size", f, w),
+        )  # fmt: skip
+    size_answer.show(answer, out)
+    say(f"{folder / 'size.json'}\n{folder / 'size.png'}")
+
+
 @app.command()
 def fly(
     area: AreaArgument,

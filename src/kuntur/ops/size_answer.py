@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
 
 
 class Tried(Struct, frozen=True, kw_only=True):
@@ -80,20 +82,20 @@ def interval(answer: Answer) -> list[str]:
     """The answer in sentences: what is proven, what is certified, and how far they are apart."""
     p = f"{answer.detection_prob:.2f}"
     said = [
-        f"Proven: no fleet below {amount(answer.cost_floor)} {answer.unit} can be certified for a detection of {p}. The "
-        f"cheapest that is not ruled out: {words(answer.floor_fleet)}."
+        f"Proven: no fleet below {amount(answer.cost_floor)} {answer.unit} can be certified for a detection of {p}. "
+        f"The cheapest that is not ruled out: {words(answer.floor_fleet)}."
     ]
     if answer.certified_cost is None or answer.certified_fleet is None:
         best = max((one.floor or 0.0 for one in answer.tried), default=0.0)
         said.append(
-            f"Certified: none of the {len(answer.tried)} fleets planned; the highest certified floor is {best:.2f}. That "
-            f"proves nothing too small: more time may do it, and no fleet of up to {answer.most_aircraft} is proven to "
-            f"reach more than {answer.highest:.2f}."
+            f"Certified: none of the {len(answer.tried)} fleets planned; the highest certified floor is {best:.2f}. "
+            f"That proves nothing too small: more time may do it. Proven is that no fleet of up to "
+            f"{answer.most_aircraft} exceeds {answer.highest:.2f}."
         )
     else:
         said.append(
-            f"Certified: {words(answer.certified_fleet)}, at {amount(answer.certified_cost)} {answer.unit}: the cheapest "
-            f"certified of the {len(answer.tried)} fleets planned."
+            f"Certified: {words(answer.certified_fleet)}, at {amount(answer.certified_cost)} {answer.unit}: the "
+            f"cheapest certified of the {len(answer.tried)} fleets planned."
         )
         said.append(
             f"So the cheapest fleet that can be certified costs between {amount(answer.cost_floor)} and "
@@ -106,3 +108,26 @@ def interval(answer: Answer) -> list[str]:
 
 def amount(cost: float) -> str:
     return f"{cost:,.0f}" if cost >= 100.0 or cost == int(cost) else f"{cost:.3g}"
+
+
+def show(answer: Answer, console: Console) -> None:
+    """Every fleet planned, what one more aircraft brings, and the interval, in this order: the answer stands last."""
+    best = front(answer)
+    tried = Table(title="Fleets planned, cheapest first (* on the Pareto front)", title_justify="left")
+    for column in ("fleet", answer.unit, "certified floor", "strongest attack found", "proven ceiling", ""):
+        tried.add_column(column)
+    for one in answer.tried:
+        numbers = ("-" if value is None else f"{value:.2f}" for value in (one.floor, one.attack, one.ceiling))
+        tried.add_row(words(one.fleet), amount(one.cost), *numbers, "*" if one in best else one.why or "")
+    console.print(tried)
+    if answer.base_fleet is not None and answer.more:
+        more = Table(title=f"One aircraft more than {words(answer.base_fleet)}", title_justify="left")
+        for column in ("", answer.unit, "certified floor gains", "proven ceiling gains"):
+            more.add_column(column)
+        for extra in sorted(answer.more, key=lambda extra: (-(extra.floor_gain or 0.0), -extra.ceiling_gain)):
+            gain = "not planned" if extra.floor_gain is None else f"{extra.floor_gain:+.2f}"
+            name = f"{extra.more}{' (opens the base)' if extra.opens_base else ''}"
+            more.add_row(name, f"{amount(extra.cost)}", gain, f"{extra.ceiling_gain:+.2f}")
+        console.print(more)
+    for text in (*answer.notes, *interval(answer)):
+        console.print(text, markup=False, soft_wrap=True)

@@ -13,7 +13,7 @@ INK, CERTIFIED, IMPOSSIBLE = "#1d2a33", "#1b6ca8", "#a3122b"
 
 
 def draw(answer: Answer, path: Path) -> Path:
-    """The Pareto front as PNG. Below the blue steps: certified. Above the red ones: impossible, proven. Between: open."""
+    """The Pareto front as PNG: certified below the blue steps, proven impossible above the red ones, open between."""
     figure = Figure(figsize=(9.0, 6.2), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_subplot()

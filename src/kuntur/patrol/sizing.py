@@ -189,7 +189,7 @@ def highest(cuts: Sequence[Cut], options: int, most: int) -> float:
 
 
 def _quiet_solver() -> highspy.Highs:
-    solver = highspy.Highs()
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", 0.0)
     solver.setOptionValue("mip_abs_gap", 0.0)
@@ -240,13 +240,13 @@ class _Duel:
         self.flow = new if self.flow is None else (1.0 - step) * self.flow + step * new
         self._rounded = (self.flow * (1.0 + 1e-6)).astype(np.float32)
         total = 0.0
-        for j in np.flatnonzero(counts):
-            worth, row = self._best(int(j), self.layer[j], capped=False)
+        for j in np.flatnonzero(counts).tolist():
+            worth, row = self._best(j, self.layer[j], capped=False)
             total += float(counts[j]) * worth
             plan = np.ascontiguousarray(np.repeat(row[None, None, None], graph.divisions, axis=3))
             seen = _kernels.mixture_exposure(self.view.seen, plan, np.ones((1, 1)), self.threads)
-            old = self.shown.get(int(j), seen)
-            self.shown[int(j)] = np.ascontiguousarray(np.float32(1.0 - step) * old + np.float32(step) * seen)
+            old = self.shown.get(j, seen)
+            self.shown[j] = np.ascontiguousarray(np.float32(1.0 - step) * old + np.float32(step) * seen)
         self.age += 1
         return total, float(found.min())
 

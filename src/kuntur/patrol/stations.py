@@ -39,7 +39,7 @@ class Stations(Struct, frozen=True, kw_only=True, eq=False):
 def fleet(area: Area, types: Sequence[Aircraft], chosen: Sequence[tuple[str, str, int]]) -> Area:
     """The area with the fleet (type, base, how many) and all its bases. Types in turn, so that ids are stable."""
     known = {one.id: one for one in types}
-    aircraft = []
+    aircraft: list[Aircraft] = []
     for type_id, base_id, count in chosen:
         for _ in range(count):
             k = len(aircraft) + 1
@@ -85,7 +85,7 @@ def stations(
     groups = [g for g in groups if sharing[g]]
     cuts, first = [], {}
     for group in groups:
-        tracks = []
+        tracks: list[exposure.Track] = []
         for key in sharing[group]:
             first[key, group[1]] = len(tracks)
             tracks += columns.tracks(nets[key][group[1]])
