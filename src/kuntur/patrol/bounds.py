@@ -145,9 +145,9 @@ def ceiling(
     plans: list[IntArray] = []
     least = math.inf
     for k in range(rounds):
-        flow = _flow_of(view, known, rho, steps)
+        flow = flow_of(view, known, rho, steps)
         found = [
-            _best_schedule(view, net, piece, int(view.offsets[i]), int(view.offsets[i + 1]), flow, threads)
+            best_schedule(view, net, piece, int(view.offsets[i]), int(view.offsets[i + 1]), flow, threads)
             for i, (net, piece) in enumerate(zip(nets, arc_pieces, strict=True))
         ]
         least = min(least, sum(bound for bound, _ in found))
@@ -164,7 +164,7 @@ def ceiling(
     return min(1.0, -math.expm1(-least * (1.0 + 1e-4)))
 
 
-def _flow_of(view: View, routes: IntArray, rho: FloatArray, steps: int) -> SingleArray:
+def flow_of(view: View, routes: IntArray, rho: FloatArray, steps: int) -> SingleArray:
     """Crossers of a route mixture in each cell, in steps of the plan."""
     fine = np.zeros((routes.shape[1], view.graph.count), np.float32)
     for route, share in zip(routes, rho, strict=True):
@@ -189,16 +189,25 @@ def _least_mixture(matrix: FloatArray) -> FloatArray:
     return np.asarray(rho / rho.sum())
 
 
-def _best_schedule(
-    view: View, net: FlightNet, piece: IntArray, first: int, last: int, flow: SingleArray, threads: int
+def best_schedule(
+    view: View,
+    net: FlightNet,
+    piece: IntArray,
+    first: int,
+    last: int,
+    flow: SingleArray,
+    threads: int,
+    *,
+    additive: bool = True,
 ) -> tuple[float, IntArray]:
     """Upper bound of E_rho[exposure] over all flights of one aircraft, and the pieces of one that comes near it.
 
+    Not additive: of the sum of what each step detects, 1 - e^-h, which is no less than what the flight detects.
     Relaxed: it may begin and end anywhere, and only its total time in the air is bounded (a price for every step in the
     air, the best over a few prices; each price gives a valid bound).
     """
     steps = len(flow)
-    worth = _kernels.piece_worth(view.seen, flow, first, last, True, threads)
+    worth = _kernels.piece_worth(view.seen, flow, first, last, additive, threads)
     rest = math.ceil(net.aircraft.turnround_s / net.step_s)
     to = np.append(net.arc_to, net.base_node).astype(np.int32)  # the last arc: turned round, from landed to ready
     if rest == 0:
@@ -207,7 +216,7 @@ def _best_schedule(
     local = np.append(np.where(piece >= 0, piece - first, -1), -1).astype(np.int32)
     start = np.append(net.arc_start[:-1], len(net.arc_to) + 1).astype(np.int32)
     air = np.append(np.where(net.flying, net.arc_steps, 0).astype(float), 0.0)
-    most = _airtime(net, steps)
+    most = airtime(net, steps)
     best, row = math.inf, np.full(steps, -1, np.int32)
     low, high = 0.0, 4.0 * float(worth.max(initial=0.0))
     for k in range(6):
@@ -227,7 +236,7 @@ def _best_schedule(
     return best, row
 
 
-def _airtime(net: FlightNet, steps: int) -> int:
+def airtime(net: FlightNet, steps: int) -> int:
     """Most steps in the air within `steps`: full flights with the turn-round between them."""
     flight = math.floor(net.usable_s / net.step_s + 1e-9)
     rest = math.ceil(net.aircraft.turnround_s / net.step_s)
