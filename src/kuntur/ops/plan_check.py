@@ -2,7 +2,8 @@
 
 From the schedule as written and the area alone. Here: its form, weights, layouts, joins at every wave boundary whatever
 is drawn, and what the certificate says of itself. `plan_check_path`: every leg against terrain, zones, border, air and
-radio. `plan_check_night`: energy, turn-round, pads, the way home and separation, over everything that can be drawn.
+radio. `plan_check_night`: energy, turn-round, the way home and separation, over everything that can be drawn.
+`plan_check_duty`: pads, crews and their hours, the sun.
 `plan_check_sight`: what the floor claims to be seen, against a plain look at the terrain.
 
 What it leans on: the endurance, climb and airspeed of an airframe in this air are `aircraft.performance`'s, and the
@@ -22,7 +23,7 @@ from kuntur.geodesy import grid
 from kuntur.model.assets import Base
 from kuntur.model.place import Area
 from kuntur.model.plans import Column, Segment, Strategy, Wave
-from kuntur.ops import plan_check_night, plan_check_path
+from kuntur.ops import plan_check_duty, plan_check_night, plan_check_path
 
 FloatArray = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ def check_strategy(area: Area, planned: Strategy) -> list[str]:
         wrong += plan_check_path.faults(solid, aircraft[name], bases[base_id], own)
         wrong += _joins(planned, k, bases[base_id])
         wrong += plan_check_night.faults(solid, planned, k, aircraft[name], bases[base_id])
-    return wrong + plan_check_night.pads(area, planned) + plan_check_night.separation(planned)
+    return wrong + plan_check_duty.faults(area, planned) + plan_check_night.separation(planned)
 
 
 def _form(planned: Strategy) -> list[str]:

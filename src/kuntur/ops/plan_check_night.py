@@ -1,4 +1,4 @@
-"""The checker's look at whole nights: energy, turn-round, pads, the way home and separation, whatever is drawn.
+"""The checker's look at whole nights: energy, turn-round, the way home and separation, whatever is drawn.
 
 What an aircraft has used when a wave begins depends on what was drawn before; here it is the most of anything that can
 have been drawn, carried from layout to layout. Times and climbs are summed from the schedule; how long a battery or
@@ -22,7 +22,7 @@ from scipy.sparse.csgraph import dijkstra
 from kuntur.aircraft import performance
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import Area
-from kuntur.model.plans import Column, Segment, Strategy
+from kuntur.model.plans import Segment, Strategy
 from kuntur.ops.plan_check_path import different, wind_mps
 
 FloatArray = NDArray[np.float64]
@@ -30,7 +30,6 @@ Point = tuple[float, float, float]
 
 SEPARATION_M: Final = 50.0  # vertical, where aircraft come within SEPARATION_ACROSS_M: our choice
 SEPARATION_ACROSS_M: Final = 150.0
-PAD_S: Final = 60.0  # a pad is taken this long by a take-off or a landing: our choice
 AT_PAD_M: Final = 1.0
 TIME_TOLERANCE_S: Final = 1e-3
 SUM_TOLERANCE_S: Final = 1.0  # a schedule's times are rounded to a millisecond, its stated use to 0.01 s
@@ -75,18 +74,23 @@ class Air:
             self._known[rounded] = found
         return self._known[rounded]
 
-    def leg_s(self, dt_s: float, from_msl_m: float, to_msl_m: float) -> float:
-        """Endurance used by a leg."""
-        top = self.at(max(from_msl_m, to_msl_m)).endurance_s
-        if top <= 0.0:
+    def leg_s(self, dt_s: float, from_msl_m: float, to_msl_m: float, *, still: bool = False) -> float:
+        """Endurance used by a leg; still: it circles (a wing) or hovers in one place."""
+        top = self.at(max(from_msl_m, to_msl_m))
+        if top.endurance_s <= 0.0:
             return math.inf
         climb_s = max(to_msl_m - from_msl_m, 0.0) * self.at(min(from_msl_m, to_msl_m)).climb_surcharge_s_per_m
-        return (dt_s + climb_s) * min(1.0, self.endurance_s / top)
+        wait = top.circling if still and climb_s == 0.0 else 1.0
+        return (dt_s * wait + climb_s) * min(1.0, self.endurance_s / top.endurance_s)
 
     def used_s(self, s: Segment) -> list[float]:
         """Endurance used by a segment up to each of its points."""
-        legs = zip(itertools.pairwise(s.t_s), itertools.pairwise(s.alt_msl_m), strict=True)
-        return list(itertools.accumulate((self.leg_s(b - a, low, high) for (a, b), (low, high) in legs), initial=0.0))
+        points = list(zip(s.t_s, s.x_m, s.y_m, s.alt_msl_m, strict=True))
+        legs = (
+            self.leg_s(b[0] - a[0], a[3], b[3], still=math.hypot(b[1] - a[1], b[2] - a[2]) < 1.0)
+            for a, b in itertools.pairwise(points)
+        )
+        return list(itertools.accumulate(legs, initial=0.0))
 
 
 def faults(area: Area, planned: Strategy, k: int, aircraft: Aircraft, base: Base) -> list[str]:
@@ -183,64 +187,18 @@ def _way_s(area: Area, air: Air, from_m: FloatArray, to_m: FloatArray) -> FloatA
     way = to_m - from_m
     ground = np.hypot(way[:, 0], way[:, 1])
     unit = way[:, :2] / np.maximum(ground, 1e-9)[:, None]
-    wind = wind_mps(area)
-    along, across = unit @ wind, unit[:, 1] * wind[0] - unit[:, 0] * wind[1]
+    wind, spread = wind_mps(area, 0.5 * (from_m[:, 2] + to_m[:, 2]))
+    along = (unit * wind).sum(axis=1) - spread
+    across = np.abs(unit[:, 1] * wind[:, 0] - unit[:, 0] * wind[:, 1]) + spread
     found = np.empty(len(way))
     for i, (a, b) in enumerate(zip(from_m[:, 2], to_m[:, 2], strict=True)):
         low, high = air.at(float(min(a, b))), air.at(float(max(a, b)))
-        headroom = low.airspeed_mps**2 - across[i] ** 2
+        headroom = min(low.airspeed_mps, high.airspeed_mps) ** 2 - across[i] ** 2
         speed = math.sqrt(headroom) + along[i] if headroom > 0.0 else 0.0
         level_s = 0.0 if ground[i] < 1e-6 else ground[i] / speed if speed > 0.0 else math.inf
         vertical_s = max((b - a) / high.climb_mps, (a - b) / high.descent_mps)
         found[i] = air.leg_s(max(level_s, vertical_s), float(a), float(b))
     return found
-
-
-# --- pads
-
-
-def pads(area: Area, planned: Strategy) -> list[str]:
-    """No more take-offs and landings at a base at once than it has pads."""
-    room = {base.id: base.pads for base in area.bases}
-    segments = {s.id: s for s in planned.segments}
-    wrong: dict[str, None] = {}
-    before: dict[int, list[list[tuple[float, str]]]] = {0: [[]]}  # by layout: what happened just before, each way
-    for w, wave in enumerate(planned.waves):
-        late: dict[int, list[list[tuple[float, str]]]] = defaultdict(list)
-        for column in wave.columns:
-            here = _events(planned, segments, column)
-            edge = [e for e in here if e[0] > wave.end_s - PAD_S]
-            if edge not in late[column.ends]:
-                late[column.ends].append(edge)
-            for earlier in before.get(column.begins, [[]]):
-                for base_id, t in _crowds(earlier + here, room):
-                    wrong[f"wave {w}: more than {room[base_id]} take-offs or landings at {base_id} within "
-                          f"{PAD_S:.0f} s, {t:.0f} s into the watch"] = None  # fmt: skip
-        before = dict(late)
-    return list(wrong)
-
-
-def _events(planned: Strategy, segments: dict[int, Segment], column: Column) -> list[tuple[float, str]]:
-    """Times and bases of the take-offs and landings of one column."""
-    found = []
-    for k, i in enumerate(column.segment_ids):
-        s, base_id = segments[i], planned.base_ids[k]
-        if not s.t_s:
-            continue
-        wave = planned.waves[s.wave]
-        low = min(s.alt_msl_m)
-        if s.t_s[0] > wave.start_s + TIME_TOLERANCE_S or s.alt_msl_m[0] == low < s.alt_msl_m[1]:
-            found.append((s.t_s[0], base_id))
-        if s.t_s[-1] < wave.end_s - TIME_TOLERANCE_S or s.alt_msl_m[-1] == low < s.alt_msl_m[-2]:
-            found.append((s.t_s[-1], base_id))
-    return sorted(found)
-
-
-def _crowds(events: list[tuple[float, str]], room: dict[str, int]) -> Iterator[tuple[str, float]]:
-    """Bases and times at which more events fall within PAD_S than there are pads."""
-    for t, base_id in events:
-        if sum(b == base_id and t - PAD_S < other <= t for other, b in events) > room[base_id]:
-            yield base_id, t
 
 
 # --- separation

@@ -21,6 +21,7 @@ from kuntur.model.assets import Aircraft, Base, Radio
 from kuntur.model.place import Area, Terrain
 from kuntur.model.plans import Segment
 from kuntur.units import EARTH_RADIUS_M, SPEED_OF_LIGHT_MPS, STANDARD_GRAVITY_MPS2
+from kuntur.visibility import detection
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -34,6 +35,8 @@ NEAR_BASE_M: Final = 30.0
 SPEED_TOLERANCE: Final = 1.02
 BANK_RAD: Final = math.radians(45.0)  # ArduPlane's default ROLL_LIMIT_DEG
 TURN_RAD: Final = math.radians(10.0)  # what is less is not a turn
+AIMED_LEG_M: Final = 400.0  # on shorter ones (the ends of a climb) the sector is the longer leg's beside them
+AIM_TOLERANCE_M: Final = 100.0  # between this sampling of a sector's middle line and another's: our choice
 RADIO_SAMPLE_M: Final = 500.0
 RADIO_RESERVE_DB: Final = 20.0  # Microhard pMDDL2450 Operating Manual, "at least 20 dB"
 FRESNEL_SHARE: Final = 0.6  # of the first zone's radius (ITU-R P.530-18, 2.2.2)
@@ -67,7 +70,7 @@ def faults(area: Area, aircraft: Aircraft, base: Base, segments: Sequence[Segmen
         *_zones(area, legs, leg, at),
         *_ceiling(area, aircraft, legs),
         *_radio(area, aircraft, legs),
-        *_looks(aircraft, segments),
+        *_looks(area, aircraft, segments),
     ]
 
 
@@ -153,35 +156,48 @@ def _zones(area: Area, legs: Legs, leg: NDArray[np.intp], at: FloatArray) -> lis
     return wrong
 
 
-def wind_mps(area: Area) -> FloatArray:
-    """East and north component of the wind planned for."""
-    blow = area.weather.wind_speed_mps
-    return np.array([-blow * math.sin(area.weather.wind_from_rad), -blow * math.cos(area.weather.wind_from_rad)])
+def wind_mps(area: Area, alt_msl_m: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Wind (..., 2) east and north at heights (...), linear between levels, and by how much it may be another."""
+    alt, weather = np.asarray(alt_msl_m, float), area.weather
+    levels = [(v.alt_msl_m, v.wind_speed_mps, v.wind_from_rad, v.spread_mps) for v in weather.winds]
+    levels = levels or [(0.0, weather.wind_speed_mps, weather.wind_from_rad, 0.0)]
+    at, speed, toward, spread = np.array(levels).T
+    east, north = (np.interp(alt, at, -speed * f(toward)) for f in (np.sin, np.cos))
+    return np.stack([east, north], axis=-1), np.interp(alt, at, spread)
 
 
 def _speeds(area: Area, aircraft: Aircraft, legs: Legs) -> list[str]:
     """No leg faster through the air than the airframe cruises there, nor climbing or sinking faster than it can."""
     d = legs.b_m - legs.a_m
-    air = d[:, :2] / legs.dt_s[:, None] - wind_mps(area)
-    needed = np.hypot(air[:, 0], air[:, 1])
+    needed, at_m = np.zeros(len(d)), np.zeros(len(d))
+    for ends in (legs.a_m, 0.5 * (legs.a_m + legs.b_m), legs.b_m):
+        wind, spread = wind_mps(area, ends[:, 2])
+        here = np.linalg.norm(d[:, :2] / legs.dt_s[:, None] - wind, axis=1) + spread
+        at_m = np.where(here > needed, ends[:, 2], at_m)
+        needed = np.maximum(needed, here)
     moving = np.hypot(d[:, 0], d[:, 1]) > 1.0  # in one place it circles or hovers
     wrong = []
     known: dict[float, performance.Budget] = {}
+
+    def budget(alt_msl_m: float) -> performance.Budget:
+        rounded = round(alt_msl_m, -1)
+        if rounded not in known:
+            known[rounded] = performance.loaded_budget(aircraft, rounded, area.weather)
+        return known[rounded]
+
     for i in range(len(legs.dt_s)):
-        top_m = round(float(max(legs.a_m[i, 2], legs.b_m[i, 2])))
-        if top_m not in known:
-            known[top_m] = performance.loaded_budget(aircraft, top_m, area.weather)
-        can = known[top_m]
-        cruise = can.airspeed_mps
+        ends_m = float(legs.a_m[i, 2]), float(legs.b_m[i, 2])
+        cruise = min(budget(alt).airspeed_mps for alt in ends_m)
         if moving[i] and needed[i] > cruise * SPEED_TOLERANCE:
             wrong.append(
-                f"{legs.where(i)}: a leg at {needed[i]:.1f} m/s through the air is faster than it flies ({cruise:.1f})"
+                f"{legs.where(i)}: a leg at {needed[i]:.1f} m/s through the air at {at_m[i]:.0f} m is faster than it "
+                f"flies ({cruise:.1f})"
             )
-        rise = float(d[i, 2] / legs.dt_s[i])
+        can, rise = budget(max(ends_m)), float(d[i, 2] / legs.dt_s[i])
         if rise > can.climb_mps * SPEED_TOLERANCE:
-            wrong.append(f"{legs.where(i)}: climbs at {rise:.1f} m/s, it can do {can.climb_mps:.1f}")
+            wrong.append(f"{legs.where(i)}: climbs at {rise:.2f} m/s, it can do {can.climb_mps:.2f}")
         if -rise > can.descent_mps * SPEED_TOLERANCE:
-            wrong.append(f"{legs.where(i)}: sinks at {-rise:.1f} m/s, it can do {can.descent_mps:.1f}")
+            wrong.append(f"{legs.where(i)}: sinks at {-rise:.2f} m/s, it can do {can.descent_mps:.2f}")
     return wrong
 
 
@@ -235,18 +251,31 @@ def _circle(angle_rad: FloatArray) -> FloatArray:
     return np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=-1)
 
 
-def _looks(aircraft: Aircraft, segments: Sequence[Segment]) -> list[str]:
-    """Every leg's look is one that the area lets this aircraft take."""
-    allowed = getattr(aircraft, "looks", ("sweep",))
-    wrong = []
+def _looks(area: Area, aircraft: Aircraft, segments: Sequence[Segment]) -> list[str]:
+    """Every leg's look is one that the area lets this aircraft take, and no sector is aimed abroad or where looking is
+    forbidden: its middle line, from the middle of the leg, as far as the camera reaches."""
+    reach_m = max(detection.max_range_m(aircraft.camera, one.target, area.weather) for one in area.crossers)
+    wrong: dict[str, None] = {}
     for s in segments:
-        looks = getattr(s, "looks", ())
         where = f"segment {s.id} ({s.aircraft_id}, wave {s.wave})"
-        if looks and len(looks) != len(s.t_s) - 1:
-            wrong.append(f"{where}: {len(looks)} looks for {len(s.t_s) - 1} legs")
-        if strange := sorted(set(looks) - set(allowed)):
-            wrong.append(f"{where}: looks by {', '.join(strange)}, which {aircraft.id} is not given")
-    return wrong
+        if s.looks and len(s.looks) != len(s.t_s) - 1:
+            wrong[f"{where}: {len(s.looks)} looks for {len(s.t_s) - 1} legs"] = None
+            continue
+        if strange := sorted({look.kind for look in s.looks} - set(aircraft.looks)):
+            wrong[f"{where}: looks by {', '.join(strange)}, which {aircraft.id} is not given"] = None
+        for i, look in enumerate(s.looks):
+            if look.kind == "sweep" or math.hypot(s.x_m[i + 1] - s.x_m[i], s.y_m[i + 1] - s.y_m[i]) < AIMED_LEG_M:
+                continue
+            far = np.linspace(0.0, reach_m, 24)
+            x = 0.5 * (s.x_m[i] + s.x_m[i + 1]) + far * math.sin(look.azimuth_rad)
+            y = 0.5 * (s.y_m[i] + s.y_m[i + 1]) + far * math.cos(look.azimuth_rad)
+            _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x, y)
+            if inward.min() < -AIM_TOLERANCE_M:
+                wrong[f"{where}: a sector is aimed {-inward.min():.0f} m abroad on leg {i + 1}"] = None
+            for zone in area.zones:
+                if zone.kind == "no_look" and shapely.contains_xy(shapely.Polygon(zone.xy_m), x, y).any():
+                    wrong[f"{where}: a sector is aimed into the no-look zone {zone.name} on leg {i + 1}"] = None
+    return list(wrong)
 
 
 # --- radio

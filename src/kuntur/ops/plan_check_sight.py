@@ -153,7 +153,8 @@ def exposure(area: Area, planned: Strategy, claim: Claim) -> float:
 
 
 def _centres(terrain: Terrain, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
-    return terrain.west_m + (cols + 0.5) * terrain.cell_m, terrain.north_m - (rows + 0.5) * terrain.cell_m
+    x_m, y_m = terrain.west_m + (cols + 0.5) * terrain.cell_m, terrain.north_m - (rows + 0.5) * terrain.cell_m
+    return np.asarray(x_m, float), np.asarray(y_m, float)
 
 
 def _rates_of(area: Area, aircraft: Aircraft, target: Shown) -> Callable[[Look, FloatArray, FloatArray], FloatArray]:
