@@ -15,16 +15,19 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.optimize import linprog
+from scipy.stats import t as student_t
 
 from kuntur.patrol import _kernels
 from kuntur.patrol.exposure import View
 from kuntur.patrol.flights import FlightNet
-from kuntur.patrol.game import Mixture, route_detection, squared
+from kuntur.patrol.game import Mixture, posterior, sampled, squared
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 Progress = Callable[[float, str], None]
+
+_NIGHTS_AT_ONCE = 16
 
 
 class Attack(Struct, frozen=True, kw_only=True, eq=False):
@@ -42,79 +45,146 @@ def attack(
     mixture: Mixture,
     rng: np.random.Generator,
     *,
-    tries: int = 6,
-    rounds: int = 6,
-    segments: int = 8,
+    tries: int = 48,
+    rounds: int = 10,
+    segments: int = 16,
+    known: IntArray | None = None,
     threads: int = 2,
     progress: Progress = lambda *_: None,
 ) -> Attack:
     """The strongest attack found by a crosser who sees no draw: an upper estimate of his value, not a bound.
 
-    From the expected exposure, the cheapest route of every border segment and departure window; then, for the best
-    `tries` and as many random reweightings, weights sigma e^-H along the route and its cheapest route again, until that
-    gains nothing (each round can only lower detection: -log E[e^-H] is concave in H).
+    Three sweeps of `tries` descents each. A descent looks for the cheapest route through the exposure expected given
+    that the last route was not seen, until that gains nothing: -log E[e^-H] is concave in H, so no step loses. They
+    begin from the cheapest routes of every border segment and departure window and those in `known` (best first, and
+    the best of each segment), then from averages of a few nights drawn, then from the best routes so far with their
+    weights shaken. `tries` and `rounds` are the whole effort; rng is the only chance.
     """
-    plan, sigma = squared(mixture, view)
+    plan, share = squared(mixture, view)
     waves, steps = plan.shape[0], plan.shape[0] * plan.shape[3]
     chainage = view.graph.chainage_m[view.graph.starts]
     group = np.minimum(chainage / (chainage.max() + 1.0) * segments, segments - 1).astype(np.int32)
     windows = np.linspace(0, steps, waves + 1).astype(np.int32)
-    anywhere, anytime = np.zeros(len(group), np.int32), np.array([0, steps], np.int32)
-    _, found = _kernels.cheapest_routes(
-        view.arcs, _kernels.mixture_exposure(view.seen, plan, sigma, threads), group, windows
-    )
-    found = found[(found >= 0).any(axis=1)]
+    exposure = _kernels.mixture_exposure(view.seen, plan, share, threads)
+    _, found = _kernels.cheapest_routes(view.arcs, exposure, group, windows, threads=threads)
+    if known is not None and len(known):
+        found = np.vstack([found, known])
+    found = np.unique(found[(found >= 0).any(axis=1)], axis=0)
     if len(found) == 0:
         return Attack(detection=np.ones(0), routes=found)
-    detection = route_detection(view, mixture, found, threads=threads)
-    starts = list(found[np.argsort(detection)[:tries]])
-    known = [found]
-    for k in range(2 * tries):
-        if k < len(starts):
-            route = starts[k]
-        else:
-            noise = rng.dirichlet(np.ones(plan.shape[1]), size=waves) * sigma
-            noise /= noise.sum(axis=1, keepdims=True)
-            exposure = _kernels.mixture_exposure(view.seen, plan, noise, threads)
-            route = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)[1][0]
-        best = math.inf
+    pool = _Pool(view, mixture, plan, threads)
+    pool.add(found)
+    pool.descend(pool.spread(tries, group), rounds)
+    progress(1.0 / 3.0, "attacking the plan")
+    nights = [_nights(mixture, share, rng, 2 + k % 7) for k in range(tries)]
+    pool.descend(pool.answers(np.stack(nights)), rounds)
+    progress(2.0 / 3.0, "attacking the plan")
+    best = pool.weights(pool.routes[pool.order()[: max(1, tries // 4)]])[0]
+    shaken = [best[k % len(best)] * np.exp(rng.normal(0.0, (0.3, 1.0, 2.0)[k % 3], share.shape)) for k in range(tries)]
+    pool.descend(pool.answers(np.stack([_normal(weight) for weight in shaken])), rounds)
+    progress(1.0, "attacking the plan")
+    order = pool.order()
+    return Attack(detection=pool.detection[order], routes=pool.routes[order])
+
+
+class _Pool:
+    """Routes met, each once, with what they are worth."""
+
+    def __init__(self, view: View, mixture: Mixture, plan: IntArray, threads: int) -> None:
+        self.view, self.mixture, self.plan, self.threads = view, mixture, plan, threads
+        self.routes = np.zeros((0, plan.shape[0] * plan.shape[3]), np.int32)
+        self.detection = np.zeros(0)
+        self._met: set[bytes] = set()
+
+    def add(self, routes: IntArray) -> IntArray:
+        """Those of the routes that are new."""
+        fresh = [r for r in routes if r.max(initial=-1) >= 0 and r.tobytes() not in self._met]
+        fresh = list({r.tobytes(): r for r in fresh}.values())
+        if not fresh:
+            return self.routes[:0]
+        new = np.stack(fresh)
+        self._met.update(r.tobytes() for r in new)
+        self.routes = np.vstack([self.routes, new])
+        self.detection = np.append(self.detection, self.weights(new)[1])
+        return new
+
+    def weights(self, routes: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Of each route: probability of every column given that it was not seen, and its detection."""
+        exposure = _kernels.route_exposure(self.view.seen, self.plan, np.ascontiguousarray(routes), self.threads)
+        known = [posterior(self.mixture, one) for one in exposure]
+        return np.stack([weight for weight, _ in known]), np.array([1.0 - survival for _, survival in known])
+
+    def answers(self, weight: FloatArray) -> IntArray:
+        """The cheapest route through each weighting of the columns."""
+        _, routes = _kernels.cheapest_answers(
+            self.view.arcs, self.view.seen, self.plan, np.ascontiguousarray(weight), self.threads
+        )
+        return routes
+
+    def descend(self, routes: IntArray, rounds: int) -> None:
+        self.add(routes)
         for _ in range(rounds):
-            h = _kernels.route_exposure(view.seen, plan, np.ascontiguousarray(route[None]), threads)[0]
-            weight = sigma * np.exp(-h)
-            reached = 1.0 - float(np.prod(weight.sum(axis=1)))
-            if reached >= best - 1e-6:
+            if len(routes) == 0:
                 break
-            best = reached
-            known.append(route[None])
-            weight /= weight.sum(axis=1, keepdims=True)
-            exposure = _kernels.mixture_exposure(view.seen, plan, weight, threads)
-            route = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)[1][0]
-        progress((k + 1) / (2 * tries), "attacking the plan")
-    routes = np.unique(np.concatenate(known), axis=0)
-    detection = route_detection(view, mixture, routes, threads=threads)
-    order = np.argsort(detection, kind="stable")
-    return Attack(detection=detection[order], routes=routes[order])
+            routes = self.add(self.answers(self.weights(routes)[0]))
+
+    def spread(self, count: int, group: IntArray) -> IntArray:
+        """The best routes, half of them from all, half the best of each border segment."""
+        where = dict(zip(self.view.graph.starts.tolist(), group.tolist(), strict=True))
+        order = self.order()
+        first: dict[int, int] = {}
+        for i in order:
+            route = self.routes[i]
+            first.setdefault(where[int(route[route >= 0][0])], int(i))
+        picked = list(dict.fromkeys([*order[: count // 2].tolist(), *first.values()]))
+        return self.routes[picked[:count]]
+
+    def order(self) -> NDArray[np.intp]:
+        return np.argsort(self.detection, kind="stable")
+
+
+def _nights(mixture: Mixture, share: FloatArray, rng: np.random.Generator, count: int) -> FloatArray:
+    """Weights (waves, columns) of a few nights drawn, each as likely."""
+    weight = np.zeros_like(share)
+    for _ in range(count):
+        weight[np.arange(len(share)), sampled(mixture, rng)] += 1.0 / count
+    return weight
+
+
+def _normal(weight: FloatArray) -> FloatArray:
+    return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300))
 
 
 def leak(
-    view: View, mixture: Mixture, rng: np.random.Generator, *, nights: int = 24, threads: int = 2
+    view: View,
+    mixture: Mixture,
+    rng: np.random.Generator,
+    *,
+    nights: int = 200,
+    threads: int = 2,
+    progress: Progress = lambda *_: None,
 ) -> tuple[float, float]:
     """Mean and standard error of detection when the whole night's draw is known beforehand, over sampled nights.
 
-    Exact for each night (one shortest path); the number of joint nights forbids all of them.
+    For each night one shortest path, its cost rounded down; the number of joint nights forbids all of them.
     """
-    plan, sigma = squared(mixture, view)
-    steps = plan.shape[0] * plan.shape[3]
-    anywhere, anytime = np.zeros(len(view.graph.starts), np.int32), np.array([0, steps], np.int32)
-    seen = []
-    for _ in range(nights):
-        drawn = np.zeros_like(sigma)
-        for w, weights in enumerate(sigma):
-            drawn[w, rng.choice(len(weights), p=weights / weights.sum())] = 1.0
-        exposure = _kernels.mixture_exposure(view.seen, plan, drawn, threads)
-        cost, _ = _kernels.cheapest_routes(view.arcs, exposure, anywhere, anytime)
-        seen.append(1.0 - math.exp(-float(cost[0])))
+    plan, share = squared(mixture, view)
+    seen: list[float] = []
+    for begin in range(0, nights, _NIGHTS_AT_ONCE):
+        some = range(begin, min(nights, begin + _NIGHTS_AT_ONCE))
+        weight = np.stack([_nights(mixture, share, rng, 1) for _ in some])
+        cost, _ = _kernels.cheapest_answers(view.arcs, view.seen, plan, weight, threads, trace=False)
+        seen.extend((-np.expm1(-cost)).tolist())
+        progress(len(seen) / nights, "drawing whole nights")
     return float(np.mean(seen)), float(np.std(seen, ddof=1) / math.sqrt(nights)) if nights > 1 else math.nan
+
+
+def leak_interval(detection: float, error: float, nights: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of confidence around the mean of `leak` (Student's t), within 0 and 1."""
+    if nights < 2:
+        return 0.0, 1.0
+    reach = float(student_t.ppf(0.5 + confidence / 2.0, nights - 1)) * error
+    return max(0.0, detection - reach), min(1.0, detection + reach)
 
 
 def ceiling(
