@@ -77,7 +77,7 @@ def test_expected_rates_are_those_in_the_middle_of_the_cells(board) -> None:
     """Against the integrator: an aircraft over its first viewpoint, somebody standing in the middle of a cell."""
     aircraft = AREA.fleet.aircraft[0]
     eye = board.cuts[0].viewpoints_m[:1]
-    rates = policy._rates(AREA, aircraft, board.graph, eye).toarray()[0]
+    rates = policy._rates_of(AREA, aircraft, board.graph, eye, 0).toarray()[0]
     inside = board.graph.inward_m <= AREA.requirement.depth_m
     t_s = np.full(board.graph.count, 1.0)
     x_m, y_m, alt_msl_m = (float(v) for v in eye[0])
