@@ -23,7 +23,12 @@ WAVE_STEPS, WAVES = 20, 6
 @functools.cache
 def area() -> Area:
     area = places.ridge_area()
-    return replace(area, requirement=replace(area.requirement, crosser_step_s=60.0, duration_s=7200.0))
+    lasting = tuple(
+        replace(a, airframe=replace(a.airframe, endurance_s=21_600.0, battery_wh=None, rotor_disc_area_m2=None))
+        for a in area.fleet.aircraft
+    )
+    need = replace(area.requirement, crosser_step_s=60.0, duration_s=7200.0)
+    return replace(area, requirement=need, fleet=replace(area.fleet, aircraft=lasting))
 
 
 @functools.cache

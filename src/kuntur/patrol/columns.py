@@ -17,11 +17,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.patrol import _kernels, game
+from kuntur.patrol import _kernels, duty, game
 from kuntur.patrol.exposure import Pieces, Track, View
 from kuntur.patrol.flights import FlightNet
 from kuntur.patrol.game import Mixture
-from kuntur.patrol.rota import Stage, Stages, stage_of
+from kuntur.patrol.rota import Stage, Stages, at_another_minute, stage_of, with_waits
 
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
@@ -29,6 +29,7 @@ IntArray = NDArray[np.int32]
 Progress = Callable[[float, str], None]
 
 UNIFORM_SHARE: Final = 0.01  # mixed into every wave's probabilities, so that no column is ever lost for good
+MINUTES_PROB: Final = 0.5  # of a candidate with a minute of take-off or landing drawn at random: our choice
 FORBIDDEN: Final = -1e9  # worth of a piece that another aircraft is too near to
 APART_M: Final = 200.0  # aircraft of a column keep this far apart across, or
 APART_HEIGHT_M: Final = 55.0  # this far in height: our choices; layers are 60 m apart
@@ -135,21 +136,31 @@ def segment_arcs(member: Crew, stage: Stage, worth: SingleArray, tries: int = 4)
 
 
 def column(
-    crews: list[Crew], views: list[View], wave: int, flows: list[SingleArray], rng: np.random.Generator, passes: int = 2
+    crews: list[Crew],
+    views: list[View],
+    wave: int,
+    flows: list[SingleArray],
+    rng: np.random.Generator,
+    passes: int = 2,
+    *,
+    minutes_prob: float = MINUTES_PROB,
 ) -> Column | None:
     """Aircraft placed one after another in random order, each against the flow that those before it leave unseen.
 
     Seeing the same crosser for longer is worth less and less, which a path of greatest sum does not know: each path is
-    found again `passes - 1` times, with what the path before it sees around the same time taken off.
+    found again `passes - 1` times, with what the path before it sees around the same time taken off. Whoever takes off
+    or lands in this wave does so at another minute than the first or last possible one with probability minutes_prob.
     """
+    stages = [stage_of(crew.stages, wave) for crew in crews]
     steps = flows[0].shape[0]
     left = [flow.copy() for flow in flows]
     arcs: list[IntArray] = [np.zeros(0, np.int32)] * len(crews)
     plan = np.full((len(crews), steps), -1, np.int32)
     for k in rng.permutation(len(crews)):
-        member, stage = crews[k], stage_of(crews[k].stages, wave)
+        member, stage = crews[k], stages[k]
         if stage.kind == "ground":
             continue
+        flown = at_another_minute(member.net, stage, rng) if rng.random() < minutes_prob else stage
         first, last = int(views[0].offsets[k]), int(views[0].offsets[k + 1])
         now = left
         for _ in range(passes):
@@ -157,9 +168,11 @@ def column(
             for view, flow in zip(views, now, strict=True):
                 worth += _kernels.piece_worth(view.seen, flow, first, last, False, 2)
             _keep_apart(crews, plan, k, worth)
-            found = segment_arcs(member, stage, worth)
+            _keep_pads(crews, plan, stages, k, worth)
+            found = segment_arcs(member, flown, worth)
             if found is None:
                 return None
+            found = with_waits(member.net, stage, flown, found)
             arcs[k], plan[k] = found, plan_row(member, stage, found, steps)
             unseen = [_unseen(view, flow, plan[k]) for view, flow in zip(views, left, strict=True)]
             now = [np.float32(0.5) * (a + b) for a, b in zip(now, unseen, strict=True)]
@@ -173,6 +186,18 @@ def _keep_apart(crews: list[Crew], plan: IntArray, k: int, worth: SingleArray) -
         if other is not crews[k]:
             path = np.where(row >= 0, row - other.first, -1).astype(np.int32)
             _kernels.forbid(worth, crews[k].boxes, other.boxes, path, APART_M, APART_HEIGHT_M, FORBIDDEN)
+
+
+def _keep_pads(crews: list[Crew], plan: IntArray, stages: list[Stage], k: int, worth: SingleArray) -> None:
+    """Forbid take-offs and landings of aircraft k while those already placed have all the pads of its base."""
+    net = crews[k].net
+    local = crews[k].arc_piece - crews[k].first
+    for t in np.flatnonzero(duty.taken([crew.net for crew in crews], plan, stages, k, len(worth))):
+        if t < len(worth):
+            worth[t, local[net.flying & (net.arc_from == net.base_node)]] = FORBIDDEN
+        if t > 0:
+            home = net.flying & (net.arc_to == net.landed_node)
+            worth[t - 1, local[home] + net.arc_steps[home] - 1] = FORBIDDEN
 
 
 def _unseen(view: View, flow: SingleArray, row: IntArray) -> SingleArray:
@@ -321,7 +346,9 @@ def step(found: Search, left: float) -> None:
     ]
     _follow_flow(found, responses, weight)
     derivative = [
-        sum((share * r.survival[w][0] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1))
+        sum(
+            (share * r.survival[w][0] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1)
+        )
         for w in range(len(found.columns))
     ]
     spread = max(float(np.ptp(d)) for d in derivative) + 1e-12

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from kuntur.model.place import Area
@@ -40,7 +41,8 @@ class Stage(Struct, frozen=True, kw_only=True):
 
     start is the base node when it takes off inside the wave, end the landed node when it lands: the steps are then the
     earliest for the one and the latest for the other. A stage on the ground has kind "ground".
-    use_cap_s: endurance it may use, so that the sortie's sum stays within what the aircraft has.
+    use_cap_s: endurance it may use, so that the sortie's sum stays within what the aircraft has. spare_steps: more than
+    the shortest way between the two takes.
     """
 
     kind: Literal["ground", "fly"]
@@ -49,6 +51,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     end: int
     to_step: int
     use_cap_s: float
+    spare_steps: int = 0
 
 
 Stages = tuple[tuple[tuple[Stage, ...], ...], ...]
@@ -95,8 +98,7 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) 
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
         flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
-    first_leg, last_leg = base_legs(net)
-    return tuple(_in_whole_legs(flight, wave_steps, first_leg, last_leg) for flight in flights)
+    return tuple(in_whole_legs(net, flight, wave_steps) for flight in flights)
 
 
 def base_legs(net: FlightNet) -> tuple[int, int]:
@@ -106,9 +108,10 @@ def base_legs(net: FlightNet) -> tuple[int, int]:
     return int(out.min()), int(back.min())
 
 
-def _in_whole_legs(flight: Sortie, wave_steps: int, first_leg: int, last_leg: int) -> Sortie:
+def in_whole_legs(net: FlightNet, flight: Sortie, wave_steps: int) -> Sortie:
     """A flight that can be over a node at every wave boundary: it starts, or lands, at one where the leg to or from
     the base would straddle it."""
+    first_leg, last_leg = base_legs(net)
     take_off, landing = flight.take_off, flight.landing
     after, before = (take_off // wave_steps + 1) * wave_steps, (landing - 1) // wave_steps * wave_steps
     if after < landing and after - take_off < first_leg:
@@ -140,6 +143,23 @@ def stage_of(stages: Stages, wave: int, begins: int = 0, ends: int = 0) -> Stage
     return row[min(ends, len(row) - 1)]
 
 
+def at_another_minute(net: FlightNet, stage: Stage, rng: np.random.Generator) -> Stage:
+    """The stage with its take-off later and its landing earlier by a random part of half its spare time."""
+    spare = int(rng.integers(stage.spare_steps // 2 + 1))
+    out, home = stage.start == net.base_node, stage.end == net.landed_node
+    late = spare if out and not home else int(rng.integers(spare + 1)) if out else 0
+    early = spare - late if home else 0
+    return replace(stage, from_step=stage.from_step + late, to_step=stage.to_step - early)
+
+
+def with_waits(net: FlightNet, stage: Stage, flown: Stage, arcs: IntArray) -> IntArray:
+    """Arcs of a stage flown `at_another_minute` as arcs of the stage itself: with the waits on the ground."""
+    waits = np.flatnonzero(~net.flying).astype(np.int32)
+    before = np.full(flown.from_step - stage.from_step, waits[net.arc_from[waits] == net.base_node][0], np.int32)
+    after = np.full(stage.to_step - flown.to_step, waits[net.arc_from[waits] == net.landed_node][0], np.int32)
+    return np.concatenate([before, arcs, after])
+
+
 def stages(
     net: FlightNet, flights: tuple[Sortie, ...], hubs: dict[int, tuple[int, ...]], wave_steps: int, waves: int
 ) -> Stages:
@@ -152,6 +172,9 @@ def stages(
     ground = Stage(kind="ground", start=base, from_step=0, end=base, to_step=0, use_cap_s=0.0)
     result: list[tuple[tuple[Stage, ...], ...]] = [((ground,),)] * waves
     needs = _Needs(net)
+    away = {base: fewest_steps(net, base)}
+    for nodes in hubs.values():
+        away |= {node: fewest_steps(net, node) for node in nodes if node not in away}
     for flight in flights:
         steps, places, needed = _course(needs, flight, hubs, wave_steps)
         used = _used(steps, needed, net.usable_s)
@@ -167,6 +190,7 @@ def stages(
                         end=end,
                         to_step=steps[k + 1] - offset,
                         use_cap_s=float(used[k + 1][j] - used[k][i]),
+                        spare_steps=steps[k + 1] - steps[k] - int(away[start][end]),
                     )
                     for j, end in enumerate(ends)
                 )

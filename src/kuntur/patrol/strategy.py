@@ -19,7 +19,7 @@ from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Segment, Strategy, Wave
 from kuntur.model.plans import Column as WrittenColumn
-from kuntur.patrol import columns, crossers, exposure, flights, game, gimbal, rota
+from kuntur.patrol import columns, crossers, duty, exposure, flights, game, gimbal, rota
 from kuntur.patrol.columns import Column, Crew
 from kuntur.patrol.exposure import Track, View
 from kuntur.patrol.game import Mixture
@@ -71,6 +71,7 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
         raise ConfigError(
             "The area names no required crosser class or no aircraft.", remedy="Add a [[crosser]] and an [[aircraft]]."
         )
+    duty.require_places(area)
     progress(0.0, "flight lattice")
     nets = flight_nets(area)
     sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
@@ -156,10 +157,14 @@ def _rotas(
     taken: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (base, which end) -> steps and gaps of who stays up
     for i in sorted(range(len(nets)), key=lambda i: flights.height_m(area, nets[i].aircraft)):
         net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
-        sorties[i] = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
+        alone = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
+        sorties[i] = duty.in_hours(area, net, alone, wave_steps, waves)
         turns[kind] = turns.get(kind, 0) + 1
         if _stays(sorties[i], wave_steps):
             sorties[i] = (_spaced(net, sorties[i][0], taken, wave_steps, waves),)
+    stayers = [flown if _stays(flown, wave_steps) else () for flown in sorties]
+    for i, flown in enumerate(duty.staffed(area, nets, stayers, wave_steps)):
+        sorties[i] = flown or (() if stayers[i] else sorties[i])
     staying = [i for i, flown in enumerate(sorties) if _stays(flown, wave_steps)]
     home = [_home_chainage_m(net) for net in nets]
     staying.sort(key=lambda i: home[i])
@@ -180,6 +185,7 @@ def _rotas(
             nets, sorties, [j for j in settled if nets[j].base.id == nets[i].base.id], i, wanted
         )
         settled.append(i)
+    sorties = duty.clear_of_pads(area, nets, duty.staffed(area, nets, sorties, wave_steps), wave_steps)
     return sorties, [hubs(i) for i in range(len(nets))], lead, tail
 
 
