@@ -6,13 +6,14 @@ import math
 
 import msgspec
 import numpy as np
+import places
 import pytest
 
-from kuntur.aircraft import atmosphere, path, performance, rotor, wind
+from kuntur.aircraft import atmosphere, home, path, performance, rotor
 from kuntur.errors import ConfigError
 from kuntur.geodesy import grid
-from kuntur.model.assets import Airframe
-from kuntur.model.place import LocalFrame, Terrain, Weather
+from kuntur.model.assets import Aircraft, Airframe
+from kuntur.model.place import LocalFrame, Terrain, Weather, WindLevel
 
 STILL = Weather()
 
@@ -280,3 +281,51 @@ def test_a_void_or_the_edge_in_the_corridor_is_unknown_not_safe() -> None:
     assert not path.is_safe(terrain, [[-600.0, 0.0, 5000.0], [600.0, 0.0, 5000.0]], 60.0, 100.0)
     unstated = msgspec.structs.replace(terrain, vertical_error_le90_m=None)
     assert path.terrain_error_m(unstated) == path.UNKNOWN_ERROR_LE90_M
+
+
+# --- the way home
+
+
+def _aircraft(airframe: Airframe) -> Aircraft:
+    one = places.ridge_area().fleet.aircraft[0]
+    return msgspec.structs.replace(one, airframe=airframe, camera=msgspec.structs.replace(one.camera, mass_kg=None))
+
+
+def _ridge(height_m: float = 4600.0) -> Terrain:
+    heights = np.full((200, 260), 4000.0, np.float32)
+    heights[:, 130] = height_m
+    return _terrain(0, heights_m=heights, west_m=-3900.0, north_m=3000.0)
+
+
+def test_the_way_home_climbs_over_what_lies_between() -> None:
+    flown = _aircraft(QUAD)
+    beside = home.way(_ridge(), flown, (-3000.0, 0.0, 4200.0), "post", (-1000.0, 0.0, 4000.0), STILL)
+    beyond = home.way(_ridge(), flown, (-1000.0, 0.0, 4200.0), "post", (1000.0, 0.0, 4000.0), STILL)
+    assert beside.alt_msl_m == 4200.0 and not beside.why
+    assert beyond.alt_msl_m == pytest.approx(4600.0 + home.HEIGHT_M + 4.0)  # the ridge, the margin, the terrain's error
+    top = performance.loaded_budget(flown, beyond.alt_msl_m, STILL)
+    climb_m, down_m = beyond.alt_msl_m - 4200.0, beyond.alt_msl_m - 4000.0
+    by_hand_s = climb_m / top.climb_mps + 2000.0 / top.airspeed_mps + down_m / top.descent_mps
+    assert beyond.time_s == pytest.approx(by_hand_s, abs=0.02)
+    assert beyond.used_s == pytest.approx(by_hand_s + climb_m * top.climb_surcharge_s_per_m, abs=0.05)
+    assert beyond.energy_wh == pytest.approx(beyond.used_s * top.cruise_power_w / 3600.0, abs=0.02)
+    assert beyond.reachable(beyond.used_s) and not beyond.reachable(beyond.used_s - 0.01)
+    assert home.nearest([beside, beyond], 1e4) is beside and home.nearest([beside, beyond], 10.0) is None
+
+
+def test_the_way_home_is_refused_where_wind_ceiling_or_ignorance_forbid_it() -> None:
+    flown, start, post = _aircraft(QUAD), (-1000.0, 0.0, 4200.0), (1000.0, 0.0, 4000.0)
+    up_high = Weather(winds=tuple(WindLevel(alt_msl_m=alt, wind_speed_mps=speed, wind_from_rad=math.radians(90.0))
+                                  for alt, speed in ((4200.0, 2.0), (4600.0, 20.0))))  # fmt: skip
+    against = home.way(_ridge(), flown, start, "post", post, up_high)
+    assert "wind" in against.why and math.isinf(against.used_s) and not against.reachable(1e9)
+    assert not home.way(_ridge(4000.0), flown, start, "post", post, up_high).why  # nothing to climb over: calm there
+    assert "ceiling" in home.way(_ridge(5990.0), flown, start, "post", post, STILL).why
+    void = _ridge()
+    void.heights_m[100, 140] = np.nan
+    assert "unknown" in home.way(void, flown, start, "post", post, STILL).why
+    headwind, tailwind = (
+        home.way(_ridge(), flown, start, "post", post, Weather(wind_speed_mps=6.0, wind_from_rad=math.radians(deg)))
+        for deg in (90.0, 270.0)
+    )
+    assert tailwind.used_s < home.way(_ridge(), flown, start, "post", post, STILL).used_s < headwind.used_s

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kuntur import config
 from kuntur.errors import BorderError, ConfigError, TerrainError
 from kuntur.geodesy import frames, grid, lines
-from kuntur.io import catalog, cover, elevation, geoid, settings, sketched, tiles, vectors
+from kuntur.io import catalog, cover, crossing, elevation, geoid, settings, sizing, sketched, tiles, vectors, weather
 from kuntur.io.area_file import (
     AreaFile,
     BaseTable,
@@ -29,7 +29,6 @@ from kuntur.model.assets import Base, Rally
 from kuntur.model.place import (
     Area,
     Border,
-    CrosserClass,
     LocalFrame,
     Place,
     Requirement,
@@ -38,7 +37,6 @@ from kuntur.model.place import (
     Weather,
     Zone,
 )
-from kuntur.units import DEG_TO_RAD
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[float, str], None]
@@ -82,14 +80,21 @@ def load(
         roads=tuple(
             Road(name=r.name, kind=r.kind, xy_m=_ring(r.line, frame), approximate=r.approximate) for r in file.road
         ),
+        waters=tuple(crossing.water(one, frame) for one in file.water),
         places=tuple(_place(one, frame) for one in file.place),
         fleet=catalog.fleet(file),
-        crossers=tuple(CrosserClass(**_fields(one)) for one in file.crosser),
+        crossers=tuple(crossing.crosser(one, file.requirement) for one in file.crosser),
         requirement=Requirement(**_fields(file.requirement)),
-        weather=_weather(file),
+        weather=_weather(file, toml, terrain),
         attributions=tuple(dict.fromkeys(text for text in (file.border.attribution, terrain.attribution) if text)),
-        input_hashes={toml.name: digest, Path(file.border.file).name: border_digest, **terrain_hashes},
+        input_hashes={
+            toml.name: digest,
+            Path(file.border.file).name: border_digest,
+            **terrain_hashes,
+            **_weather_hash(file, toml),
+        },
         rallies=tuple(_rally(one, frame, terrain) for one in file.rally),
+        sizing=sizing.read(file, lambda one: _base(one, frame, terrain)),
     )
     _require_usable(area)
     _require_our_side(area, whole)
@@ -180,7 +185,7 @@ def _sha256(path: Path) -> str:
 def _require_usable(area: Area) -> None:
     """Raise for what no later step can work with."""
     _require_border(area)
-    for base in area.bases:
+    for base in _every_base(area):
         _require_base(area, base)
     need, cell_m = area.requirement, area.terrain.cell_m
     if need.wave_s > need.duration_s or need.crosser_step_s > need.wave_s:
@@ -193,17 +198,28 @@ def _require_usable(area: Area) -> None:
             remedy="Enlarge them, or make [terrain] cell_m smaller.",
         )
     _require_date(area)
+    if need.cyclic and need.duration_s != crossing.DAY_S:
+        raise ConfigError(
+            f"[requirement]: a cyclic watch lasts a day, 86400 s, not {need.duration_s:g} s.",
+            remedy="Set duration_s = 86400.0, or cyclic = false.",
+        )
     if not area.fleet.aircraft or not area.crossers:
         raise ConfigError("The area needs at least one [[aircraft]] and one [[crosser]].", remedy="Add them.")
+
+
+def _every_base(area: Area) -> tuple[Base, ...]:
+    """The area's own and those that `kuntur size` may open."""
+    return area.bases if area.sizing is None else (*area.bases, *area.sizing.candidate_bases)
 
 
 def _require_our_side(area: Area, whole_m: FloatArray) -> None:
     """Bases must lie on our side of the whole line in the file: beside the end of a part, the side misleads."""
     border = area.border
-    x = [base.x_m for base in area.bases]
-    y = [base.y_m for base in area.bases]
+    bases = _every_base(area)
+    x = [base.x_m for base in bases]
+    y = [base.y_m for base in bases]
     _, inward = lines.inward_offset(whole_m, border.ours, x, y)
-    wrong = [(base, -float(off)) for base, off in zip(area.bases, inward, strict=True) if off < 0.0]
+    wrong = [(base, -float(off)) for base, off in zip(bases, inward, strict=True) if off < 0.0]
     if not wrong:
         return
     base, distance_m = wrong[0]
@@ -211,7 +227,7 @@ def _require_our_side(area: Area, whole_m: FloatArray) -> None:
     raise BorderError(
         f'Base "{base.id}" lies {distance_m / 1000.0:.1f} km on the wrong side of the border ({border.their_country}).',
         remedy=f'If {border.our_country} is on the {other} looking along the file, set [border] ours = "{other}".'
-        if len(wrong) == len(area.bases)
+        if len(wrong) == len(bases)
         else "Move the base to our side.",
     )
 
@@ -408,12 +424,11 @@ def _place(table: Any, frame: LocalFrame) -> Place:
     )
 
 
-def _weather(file: AreaFile) -> Weather:
-    w = file.weather
-    return Weather(
-        isa_offset_k=w.isa_offset_k,
-        wind_speed_mps=w.wind_speed_mps,
-        wind_from_rad=w.wind_from_deg * DEG_TO_RAD,
-        visibility_m=w.visibility_m,
-        light=w.light,
-    )
+def _weather(file: AreaFile, toml: Path, terrain: Terrain) -> Weather:
+    highest_msl_m = float(np.nanmax(terrain.heights_m)) + file.requirement.height_agl_m
+    return weather.planned(file.weather, toml.parent, file.extent, file.requirement, highest_msl_m)
+
+
+def _weather_hash(file: AreaFile, toml: Path) -> dict[str, str]:
+    field = file.weather.field
+    return {} if field is None else {Path(field).name: _sha256(toml.parent / field)}

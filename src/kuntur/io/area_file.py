@@ -251,12 +251,29 @@ class CrosserTable(Struct, frozen=True, kw_only=True):
     starts_local: tuple[ClockTime, ClockTime] | None = None
 
 
+class WindTable(Struct, frozen=True, kw_only=True):
+    """The wind at one altitude."""
+
+    alt_msl_m: Altitude
+    wind_speed_mps: Annotated[float, Meta(ge=0.0, le=100.0)]
+    wind_from_deg: Annotated[float, Meta(ge=0.0, le=360.0)]
+
+
 class WeatherTable(Struct, frozen=True, kw_only=True):
+    """station_*: what a barometer and a thermometer at one place read. layers: winds from low to high. field: a
+    NetCDF or GRIB file beside the area file, which then says temperature, pressure and wind."""
+
     isa_offset_k: Annotated[float, Meta(ge=-80.0, le=60.0)] = 0.0
     wind_speed_mps: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.0
     wind_from_deg: Annotated[float, Meta(ge=0.0, le=360.0)] = 0.0
     visibility_m: Positive = 20_000.0
     light: Light = "night"
+    station_alt_msl_m: Altitude | None = None
+    station_temperature_c: float | None = None
+    station_pressure_hpa: Positive | None = None
+    station_qnh_hpa: Positive | None = None
+    layers: tuple[WindTable, ...] = ()
+    field: str | None = None
 
 
 class RequirementTable(Struct, frozen=True, kw_only=True):
