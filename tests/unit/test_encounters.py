@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from kuntur.model.place import Area, CrosserClass
-from kuntur.model.plans import Sortie
+from kuntur.model.plans import SWEEP, Look, Sortie
 from kuntur.sim import crossings, encounters
 from kuntur.visibility import detection
 
@@ -117,3 +117,40 @@ def test_two_aircraft_add_their_exposures() -> None:
     one, other = hovering(area), hovering(area, x_m=800.0)
     alone = [encounters.exposures(area, flown, [walker])[0] for flown in (one, other)]
     assert encounters.exposures(area, one + other, [walker])[0] == pytest.approx(sum(alone), rel=1e-12)
+
+
+def turned(flown: tuple[encounters.Flight, ...], look: Look) -> tuple[encounters.Flight, ...]:
+    """The same flights with the gimbal on one sector all the way."""
+    middle = np.where(np.isnan(flown[0].xyz_m[:-1, 0]) | np.isnan(flown[0].xyz_m[1:, 0]), math.nan, look.azimuth_rad)
+    return (replace(flown[0], middle_rad=middle),)
+
+
+def test_in_a_sector_the_looks_deliver_at_least_what_its_rate_promises_and_elsewhere_nothing() -> None:
+    area = flat_area()
+    east, west = (turned(hovering(area), Look("stare", side * math.pi / 2.0)) for side in (1.0, -1.0))
+    for offset_m in (300.0, 900.0):
+        walker = passing(offset_m, 12.0)
+        swept = encounters.exposures(area, hovering(area), [walker], step_s=1.0)[0]
+        exposure = encounters.exposures(area, east, [walker], step_s=1.0)[0]
+        promised = -math.expm1(-exposure)
+        looked = np.array([1.0 - encounters.look_miss_prob(area, east, walker, 1000 * k) for k in range(150)])
+        error = looked.std() / math.sqrt(len(looked))
+        assert promised - 3.0 * error <= looked.mean() <= promised + 0.18  # its pictures overlap more than a sweep's
+        assert exposure > 1.2 * swept
+        assert encounters.exposures(area, west, [walker], step_s=1.0)[0] == 0.0
+        # A look's picture may show a little beyond the sector's edge, but not what lies behind the camera.
+        assert encounters.look_miss_prob(area, west, walker, 1) == 1.0
+
+
+def test_a_flight_turns_its_gimbal_leg_by_leg() -> None:
+    area = flat_area()
+    aircraft = area.fleet.aircraft[1]
+    z_m, east = 4300.0 + HEIGHT_M, Look("stare", math.pi / 2.0)
+    sortie = Sortie(
+        id="s", aircraft_id=aircraft.id, base_id=aircraft.base_id, t_s=(0.0, 100.0, 200.0, 300.0), x_m=(0.0,) * 4,
+        y_m=(0.0,) * 4, alt_msl_m=(z_m,) * 4, energy_wh=0.0, endurance_s=0.0, looks=(SWEEP, east, SWEEP),
+    )  # fmt: skip
+    later = replace(sortie, id="t", t_s=(400.0, 450.0, 500.0, 600.0), looks=())
+    flown = encounters.flight(area, aircraft.id, [later, sortie])
+    at = flown.middle_at(np.array([-5.0, 50.0, 150.0, 199.9, 250.0, 350.0, 470.0, 700.0]))
+    assert np.array_equal(at, [math.nan, math.nan, east.azimuth_rad, east.azimuth_rad, *[math.nan] * 4], equal_nan=True)

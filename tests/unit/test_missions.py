@@ -14,7 +14,8 @@ from kuntur.aircraft import performance
 from kuntur.codecs import missions
 from kuntur.codecs.missions import MissionItem, TimedMission
 from kuntur.errors import ConfigError, InfeasibleError
-from kuntur.model.plans import Sortie
+from kuntur.geodesy import frames
+from kuntur.model.plans import SWEEP, Look, Sortie
 
 AREA = places.ridge_area()
 WING, QUAD = AREA.fleet.aircraft[0], AREA.fleet.aircraft[1]
@@ -185,3 +186,53 @@ def test_files_are_what_ground_stations_read() -> None:
     assert lines[0] == "QGC WPL 110"
     assert all(len(line.split("\t")) == 12 for line in lines[1:])
     assert len(lines) == len(mission.items) + 2
+
+
+NORTH_WEST = Look("stare", math.radians(315.0))
+
+
+@pytest.mark.parametrize("aircraft", [WING, QUAD])
+def test_where_the_look_changes_the_mission_names_a_region_of_interest(aircraft: object) -> None:
+    plain = flights.sortie(AREA, aircraft, points=4)  # type: ignore[arg-type]
+    legs = len(plain.t_s) - 1
+    turned = msgspec.structs.replace(plain, looks=(SWEEP, SWEEP, NORTH_WEST, NORTH_WEST, *[SWEEP] * (legs - 4)))
+    items = _mission(turned, aircraft).mission.items
+    found = [(k, item) for k, item in enumerate(items) if item.command == missions.SET_ROI]
+    assert len(found) == 2
+    others = [item for item in items if item.command != missions.SET_ROI]
+    assert tuple(others) == _mission(plain, aircraft).mission.items  # nothing else has changed
+    (there, aim), (back, let_go) = found
+    x_m, y_m = frames.to_local(AREA.frame, aim.lat_deg, aim.lon_deg)
+    for k in (2, 3):  # the ends of the legs: from both it lies in the middle of the sector, within 10 degrees
+        off = math.atan2(x_m - plain.x_m[k], y_m - plain.y_m[k]) - NORTH_WEST.azimuth_rad
+        assert abs(math.remainder(off, 2.0 * math.pi)) < math.radians(10.0)
+    assert let_go.lat_deg == let_go.lon_deg == let_go.alt_m == let_go.params[0] == 0.0
+    places_before = [sum(item.command == missions.WAYPOINT for item in items[:k]) for k in (there, back)]
+    assert places_before[1] - places_before[0] == 2  # the legs between
+
+
+def test_a_change_of_look_cuts_a_wait_in_two() -> None:
+    for aircraft in (QUAD, WING):
+        sortie = flights.sortie(AREA, aircraft, points=2, wait_s=120.0)
+        looks = [SWEEP] * (len(sortie.t_s) - 1)
+        k = next(i for i in range(2, len(looks)) if sortie.x_m[i] == sortie.x_m[i + 1])  # waits on leg k
+        looks[k] = NORTH_WEST
+        timed = _mission(msgspec.structs.replace(sortie, looks=tuple(looks)), aircraft)
+        roi = [i for i, item in enumerate(timed.mission.items, 1) if item.command == missions.SET_ROI]
+        waits = [a for a in timed.arrivals if a.hold_s > 90.0 and (a.x_m, a.y_m) == (sortie.x_m[k], sortie.y_m[k])]
+        assert len(roi) == 2 and len(waits) == 1
+        assert roi[0] < waits[0].seq < roi[1]
+        assert waits[0].t_s == pytest.approx(sortie.t_s[k + 1], abs=1.0)
+
+
+def test_regions_of_interest_survive_the_files_and_the_canonical_form() -> None:
+    legs = len(flights.sortie(AREA, QUAD).t_s) - 1
+    turned = msgspec.structs.replace(flights.sortie(AREA, QUAD), looks=(SWEEP, NORTH_WEST, *[SWEEP] * (legs - 2)))
+    mission = _mission(turned).mission
+    assert missions.from_plan(missions.to_plan(mission)).items == mission.items
+    assert missions.differences(mission.items, missions.from_waypoints(missions.to_waypoints(mission)).items) == []
+    elsewhere = [
+        msgspec.structs.replace(item, lat_deg=item.lat_deg + 1e-4) if item.command == missions.SET_ROI else item
+        for item in mission.items
+    ]
+    assert len(missions.differences(mission.items, elsewhere)) == 2

@@ -16,6 +16,7 @@ from kuntur.codecs import mavlink, missions
 from kuntur.codecs.missions import MissionItem
 from kuntur.geodesy import frames, grid
 from kuntur.model.place import Area
+from kuntur.model.plans import SWEEP, Look
 from kuntur.sim import telemetry
 from kuntur.sim.mission_link import ASK_AGAIN_S, GIVE_UP_S, MOST_ITEMS
 from kuntur.sim.pilot import Pilot
@@ -443,3 +444,27 @@ def test_a_low_battery_brings_it_home_by_itself() -> None:
     ground.pass_time(3.0)
     assert ground.pilot.mode == "RTL"
     assert "Battery failsafe: returning (simulated)" in ground.texts()
+
+
+def test_the_gimbal_goes_to_the_region_of_interest_and_lets_it_go_again() -> None:
+    g = Ground()
+    sortie = flights.sortie(AREA, g.aircraft, t0_s=0.0, points=3)
+    azimuth_rad = math.radians(200.0)
+    looks = [SWEEP] * (len(sortie.t_s) - 1)
+    looks[2] = Look("border", azimuth_rad)
+    sortie = msgspec.structs.replace(sortie, looks=tuple(looks))
+    g.mission = missions.from_sortie(sortie, g.base, g.aircraft, AREA.frame, AREA.weather).mission
+    g.fly()
+    assert missions.differences(g.mission.items, g.download()[1:]) == []
+    seen: list[tuple[int, float | None]] = []
+    for _ in range(4000):
+        g.pass_time(1.0)
+        seen.append((g.pilot.current, g.pilot.roi_azimuth_rad))
+        if not g.pilot.airborne:
+            break
+    roi = [k for k, item in enumerate(g.mission.items, 1) if item.command == missions.SET_ROI]
+    on = [azimuth for current, azimuth in seen if roi[0] < current < roi[1]]
+    off = [azimuth for current, azimuth in seen if not roi[0] <= current <= roi[1]]
+    assert len(on) > 20 and len(off) > 20
+    assert all(abs(math.remainder(a - azimuth_rad, 2 * math.pi)) < math.radians(10.0) for a in on if a is not None)
+    assert None not in on and set(off) == {None}

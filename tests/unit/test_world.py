@@ -16,7 +16,7 @@ from kuntur.model.tracks import GroundDetection
 from kuntur.sim import world as sim
 from kuntur.tracking import coverage, geolocate
 from kuntur.units import NS_PER_S
-from kuntur.visibility import detection
+from kuntur.visibility import detection, looks
 
 AREA = places.ridge_area()
 WING = AREA.fleet.aircraft[0]
@@ -180,3 +180,37 @@ def test_worlds_are_written_and_read_and_bad_ones_refused(tmp_path: Path) -> Non
     (tmp_path / "still.json").write_text(text)
     with pytest.raises(ConfigError, match="no proper path"):
         sim.load_world(tmp_path / "still.json")
+
+
+def test_told_a_sector_the_camera_looks_nowhere_else_and_rests_while_it_swings_back() -> None:
+    cam, middle_rad = camera(), math.radians(120.0)
+    lat_deg, lon_deg = (float(v) for v in frames.to_geodetic(AREA.frame, 3000.0, 0.0))
+    alt_msl_m = float(grid.height_at(AREA.terrain, 3000.0, 0.0)) + 350.0
+    slots = round(cam.sector.revolution_s)
+    off, silent = [], 0
+    for t_s in range(10 * slots):
+        octets = cam.look(t_s * NS_PER_S, lat_deg, lon_deg, alt_msl_m, heading_rad=2.0, middle_rad=middle_rad)
+        if octets is None:
+            silent += 1
+            continue
+        values = misb.decode(klv.walk(octets).packets[0]).values
+        pose = misb.sensor_pose(values, "a", AREA.geoid, columns_px=1, rows_px=1)
+        assert not isinstance(pose, str)
+        grid_rad = frames.grid_azimuth(AREA.frame, lat_deg, lon_deg, pose.azimuth_rad)
+        off.append(math.remainder(grid_rad - middle_rad, 2.0 * math.pi))
+    assert silent == 10
+    assert max(map(abs, off)) < looks.SECTOR_RAD / 2.0
+    assert max(off) > 0.3 * looks.SECTOR_RAD and min(off) < -0.3 * looks.SECTOR_RAD
+
+
+def test_a_mover_in_the_sector_is_found_sooner_than_by_a_sweep_and_one_outside_never() -> None:
+    def found(middle_rad: float | None) -> int:
+        cam = camera(crosser(3500.0, 400.0))
+        lat_deg, lon_deg = (float(v) for v in frames.to_geodetic(AREA.frame, 3000.0, 0.0))
+        alt_msl_m = float(grid.height_at(AREA.terrain, 3000.0, 0.0)) + 350.0
+        told = (cam.look(t * NS_PER_S, lat_deg, lon_deg, alt_msl_m, middle_rad=middle_rad) for t in range(3000))
+        return sum("targets" in misb.decode(klv.walk(o).packets[0]).values["vmti"] for o in told if o is not None)
+
+    north_east = math.radians(51.0)
+    assert found(north_east) > 1.5 * found(None) > 0
+    assert found(north_east + math.pi) == 0
