@@ -51,8 +51,8 @@ GROUPS: Final = 16  # stretches of the border, and
 WINDOWS: Final = 13  # departure windows, whose cheapest routes make the crossers' answer: tuned
 TEMPERATURE: Final = 0.2  # of the choice among those routes, in exposure: tuned, 0.05 converges half as fast
 FORGET: Final = 8  # rounds that the average counts as when the fleet it answers changes
-CHECK: Final = 5  # rounds between looks whether a cut is there, and
-CLOSE: Final = 1.3  # times the exposure needed, from which on one looks: the capped rewards may cut there
+CHECK: Final = 5  # rounds between looks whether a cut is there
+GRACE: Final = 20  # rounds that the capped rewards get once expected exposure cannot rule a fleet out
 
 
 class Option(Struct, frozen=True, kw_only=True, eq=False):
@@ -250,7 +250,17 @@ class _Duel:
         self.age += 1
         return total, float(found.min())
 
-    def worth(self, *, capped: bool) -> tuple[float, ...]:
+    def capped(self, counts: IntArray) -> float:
+        """The fleet's worth in what its steps detect against the crossers' average, each option on one layer."""
+        chosen = np.flatnonzero(counts).tolist()
+        return sum(float(counts[j]) * self._best(j, self.layer[j], capped=True)[0] for j in chosen)
+
+    def cuts(self) -> list[Cut]:
+        """Both kinds, for the crossers' average as it is."""
+        name = self.view.graph.crosser.id
+        return [Cut(worth=self._worth(capped), capped=capped, crosser=name) for capped in (False, True)]
+
+    def _worth(self, capped: bool) -> tuple[float, ...]:
         """Of one aircraft of each option against the crossers' average, the most over its layers."""
         result = []
         for j, option in enumerate(self.options):
@@ -313,19 +323,19 @@ def _rule_out(
     duels: Sequence[_Duel], counts: IntArray, detection_prob: float, until: float
 ) -> tuple[list[Cut], int, bool]:
     """Cuts that this fleet breaks (none when time is over), rounds played, and whether every class gave up."""
-    standing, rounds, needed = list(duels), 0, -math.log1p(-detection_prob)
+    rounds, needed = 0, -math.log1p(-detection_prob)
+    standing = {duel: GRACE for duel in duels}
     while standing and (rounds == 0 or time.monotonic() < until):
         for duel in list(standing):
             above, below = duel.play(counts)
             rounds += 1
-            if below >= needed:
-                standing.remove(duel)
-            elif duel.age % CHECK == 0 and above < CLOSE * needed:  # all options on all layers: dear
-                every = [
-                    Cut(worth=duel.worth(capped=capped), capped=capped, crosser=duel.view.graph.crosser.id)
-                    for capped in (False, True)
-                ]
-                added = [cut for cut in every if cut.bound(counts) < detection_prob * (1.0 - 1e-6)]
+            if duel.age % CHECK == 0 and (above < needed or duel.capped(counts) < detection_prob):
+                # All options on all layers: dear.
+                added = [cut for cut in duel.cuts() if cut.bound(counts) < detection_prob * (1.0 - 1e-6)]
                 if added:
                     return added, rounds, False
+            if below >= needed:  # expected exposure will never rule it out; capped rewards may for a while
+                standing[duel] -= 1
+                if standing[duel] == 0:
+                    del standing[duel]
     return [], rounds, not standing
