@@ -57,7 +57,7 @@ def attack(
     Three sweeps of `tries` descents each. A descent looks for the cheapest route through the exposure expected given
     that the last route was not seen, until that gains nothing: -log E[e^-H] is concave in H, so no step loses. They
     begin from the cheapest routes of every border segment and departure window and those in `known` (best first, and
-    the best of each segment), then from averages of a few nights drawn, then from the best routes so far with their
+    the best of each segment), then from averages of one to six nights drawn, then from the best routes so far with their
     weights shaken. `tries` and `rounds` are the whole effort; rng is the only chance.
     """
     plan, share = squared(mixture, view)
@@ -76,7 +76,7 @@ def attack(
     pool.add(found)
     pool.descend(pool.spread(tries, group), rounds)
     progress(1.0 / 3.0, "attacking the plan")
-    nights = [_nights(mixture, share, rng, 2 + k % 7) for k in range(tries)]
+    nights = [_nights(mixture, share, rng, 1 + k % 6) for k in range(tries)]
     pool.descend(pool.answers(np.stack(nights)), rounds)
     progress(2.0 / 3.0, "attacking the plan")
     best = pool.weights(pool.routes[pool.order()[: max(1, tries // 4)]])[0]
