@@ -1,13 +1,17 @@
-"""Try a finished plan by simulation: crossers of three kinds against freshly drawn nights, off the lattice of the plan.
+"""Try a finished plan by simulation: crossers of four kinds against freshly drawn nights, off the lattice of the plan.
 
 Each night is drawn from its own seed as a real one would be, and one crosser of each kind crosses it: a naive one, one
-who knows the plan but learns no draw, and one who learns each wave's draw as it begins. The three of a night meet the
-same flights, so kinds are never pooled; within a kind every crossing has its own independent night, and the
-Clopper-Pearson interval of its detection rate is exact.
+who knows nothing and learns over the nights from who came through, one who knows the plan but learns no draw, and one
+who learns each wave's draw as it begins. Those of a night meet the same flights, so kinds are never pooled; within a
+kind every crossing has its own independent night, and the Clopper-Pearson interval of its detection rate is exact. The
+one who learns chooses by what happened before, so his crossings are not alike; but if every one of them is seen with
+probability `floor` at least, whatever went before, fewer detections than the interval allows are as unlikely as for
+independent ones (his count is then never likelier to be small), so the verdict on the floor holds for him too.
 
 Space and time are continuous and sight is exact (`sim.encounters`); the adaptive crossers look for hiding places finer
-than a cell (`sim.adaptive`). What is not tried here is the sensor model, which plan and trial share; but a part of the
-nights is flown look by look, which tries the step from looks to the rate.
+than a cell (`sim.adaptive`). Whether somebody is seen is decided look by look, the gimbal turning as it will; the rate
+that plans count with makes a prediction for the same crossing, and the table of predicted against observed says whether
+it may be relied on. What is not tried here is what one look is worth: plan and trial share that.
 """
 
 from __future__ import annotations
@@ -37,15 +41,17 @@ from kuntur.sim.world import SimulatedCrosser
 
 FloatArray = NDArray[np.float64]
 Progress = Callable[[float, str], None]
-Kind = Literal["naive", "uninformed", "informed"]
+Kind = Literal["naive", "learning", "uninformed", "informed"]
 
 KINDS: Final[dict[Kind, str]] = {
     "naive": "does not know the plan: a quick way at any hour, at a typical speed",
+    "learning": "knows nothing and tries quick ways night after night, more often those that got through",
     "uninformed": "knows the plan but no draw: the strongest ways found, hiding in relief finer than the lattice",
     "informed": "learns each wave's draw as it begins: the best policy, hiding in relief finer than the lattice",
 }
 LABELS: Final[dict[Kind, str]] = {
     "naive": "does not know the plan",
+    "learning": "learns over the nights",
     "uninformed": "knows the plan",
     "informed": "and is told each draw",
 }
@@ -54,14 +60,17 @@ FIXED_WAYS_USED: Final = 3  # the strongest of them, of which each crosser takes
 FIXED_EFFORT: Final = (24, 12)  # rounds and shifts a round of the search for hiding places, once for each way
 NIGHT_EFFORT: Final = (4, 6)  # the same for the informed crosser, in each wave of each night
 HASTE_SHARE: Final = 0.9  # a naive crosser is through in this share of the certified hours at the latest
-LOOKED_NIGHTS: Final = 100  # nights flown look by look as well
+SECTIONS, WINDOWS = 6, 4  # of the border and of the hours, from and in which the learning one has a quick way each
+LAST_SHARE: Final = 0.25  # of the nights, at the end: how the learning one fares when he has learnt
+CONFIDENCE: Final = 0.99
+BINS: Final = 10  # of the table of predicted against observed
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How one kind of crosser fared. low_prob, high_prob: 95 % Clopper-Pearson interval of the detection rate.
+    """How one kind of crosser fared, look by look. low_prob, high_prob: Clopper-Pearson interval of the detection rate.
 
-    predicted_prob: mean of 1 - exp(-exposure) of the same crossings. looked_*: the first `looked` of them again, by the
-    same rate and look by look (means of the detection probability).
+    predicted_prob: mean of 1 - exp(-exposure) of the same crossings, by the rate that plans count with. looked_prob:
+    mean of what the looks themselves gave. last_prob: detection rate in the last quarter of the nights.
     """
 
     kind: Kind
@@ -71,10 +80,27 @@ class Outcome(Struct, frozen=True, kw_only=True):
     low_prob: float
     high_prob: float
     predicted_prob: float
-    looked: int
-    looked_rate_prob: float
-    looked_looks_prob: float
+    looked_prob: float
+    last_prob: float
     verdict: Literal["above the floor", "at the floor, within the interval", "below the floor"]
+
+
+class Bin(Struct, frozen=True, kw_only=True):
+    """Crossings of all kinds whose predicted detection probability lies in low_prob .. high_prob: the mean of the
+    prediction, and how many were seen, with the interval of that share."""
+
+    low_prob: float
+    high_prob: float
+    crossings: int
+    predicted_prob: float
+    detected: int
+    least_prob: float
+    most_prob: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether so few detections are explained by chance, if the prediction is not too high."""
+        return self.predicted_prob <= self.most_prob
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -95,6 +121,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     cell_m: float
     step_s: float
     outcomes: tuple[Outcome, ...]
+    confidence: float = 0.95
+    bins: tuple[Bin, ...] = ()
     simulated: str = "every night and every crosser of this trial is simulated"
 
     @property
@@ -102,8 +130,26 @@ class Trial(Struct, frozen=True, kw_only=True):
         """Whether no kind of crosser was detected significantly less often than the floor says."""
         return all(outcome.verdict != "below the floor" for outcome in self.outcomes)
 
+    @property
+    def calibrated(self) -> bool:
+        """Whether no bin of predictions was seen significantly less often than predicted."""
+        return all(one.kept for one in self.bins)
+
+    def reliability(self) -> list[tuple[str, str, str, str, str]]:
+        """A table: predicted from .. to, crossings, mean prediction, observed, its interval."""
+        return [
+            (
+                f"{one.low_prob:.1f} .. {one.high_prob:.1f}",
+                f"{one.crossings}",
+                f"{one.predicted_prob:.3f}",
+                f"{one.detected / one.crossings:.3f}",
+                f"{one.least_prob:.3f} .. {one.most_prob:.3f}{'' if one.kept else ' TOO LOW'}",
+            )
+            for one in self.bins
+        ]
+
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
-        """A table: kind, crossings, detected, 95 % interval, predicted, verdict against the floor."""
+        """A table: kind, crossings, detected, interval, predicted, verdict against the floor."""
         return [
             (
                 f"{one.kind}: {KINDS[one.kind]}",
@@ -127,14 +173,18 @@ def trial(
     cell_m: float | None = None,
     step_s: float | None = None,
     crosser_class: str | None = None,
+    confidence: float = CONFIDENCE,
     threads: int = 2,
     progress: Progress = lambda *_: None,
 ) -> Trial:
     """Cross `crossings` times (or one crossing of each kind on `nights` nights) and count the detections.
 
     cell_m, step_s: lattice of the adaptive crossers, by default that of the plan. crosser_class: by default the one
-    that the certificate's floor is about. Raises ConfigError for a class that area or certificate do not have.
+    that the certificate's floor is about. confidence: of every interval and verdict. Raises ConfigError for a class
+    that area or certificate do not have.
     """
+    if not 0.0 < confidence < 1.0:
+        raise ConfigError(f"A confidence of {confidence:g} is none.", remedy="Give one between 0 and 1, such as 0.99.")
     crosser, floor_prob = _crosser(area, strategy, crosser_class or strategy.certificate.crosser_class)
     count = nights if nights is not None else math.ceil(crossings / len(KINDS))
     rng = np.random.default_rng(seed)
@@ -149,16 +199,17 @@ def trial(
         threads=threads,
     )
     parties = _Parties(area, strategy, board, rng, count)
-    exposed, looked, found = np.zeros((count, len(KINDS))), [], []
+    predicted, looked = np.zeros((count, len(KINDS))), np.zeros((count, len(KINDS)))
+    found = np.zeros((count, len(KINDS)), bool)
     for night in range(count):
         tasking = draw.draw(strategy, _night_seed(seed, night), 0)
         flown = encounters.flights(area, tasking.sorties)
         party = parties.cross(night, tasking, flown)
-        exposed[night] = encounters.exposures(area, flown, party)
-        found.append(rng.random(len(KINDS)) < -np.expm1(-exposed[night]))
-        if night < LOOKED_NIGHTS:
-            turn = int(rng.integers(2**40))
-            looked.append([1.0 - encounters.look_miss_prob(area, flown, one, turn) for one in party])
+        predicted[night] = -np.expm1(-encounters.exposures(area, flown, party))
+        turn = int(rng.integers(2**40))
+        looked[night] = [1.0 - encounters.look_miss_prob(area, flown, one, turn) for one in party]
+        found[night] = rng.random(len(KINDS)) < looked[night]
+        parties.hear(found[night])
         progress(0.2 + 0.8 * (night + 1) / count, f"night {night + 1} of {count}")
     return Trial(
         area_id=area.id,
@@ -172,9 +223,11 @@ def trial(
         cell_m=board.graph.cells.cell_m,
         step_s=board.graph.step_s,
         outcomes=tuple(
-            _outcome(kind, floor_prob, -np.expm1(-exposed[:, k]), np.array(found)[:, k], np.array(looked)[:, k])
+            _outcome(kind, floor_prob, predicted[:, k], found[:, k], looked[:, k], confidence)
             for k, kind in enumerate(KINDS)
         ),
+        confidence=confidence,
+        bins=_bins(predicted.ravel(), found.ravel(), confidence),
     )
 
 
@@ -230,13 +283,22 @@ class _Parties:
         order = np.argsort(detection)
         self._fixed: list[SimulatedCrosser] = [ways[i] for i in order[:FIXED_WAYS_USED]]
         self.strongest_fixed_prob = float(detection[order[0]])
+        self._quick = [self._named(way) for way in board.quick_ways(sections=SECTIONS, windows=WINDOWS)]
+        self._learner = adaptive.Learner(max(1, len(self._quick)), rng)
+        self._tried = 0
 
     def _named(self, way: adaptive.Way) -> SimulatedCrosser:
         return way.crosser("simulated", self._board.crosser)
 
     def cross(self, night: int, tasking: Tasking, flown: tuple[encounters.Flight, ...]) -> list[SimulatedCrosser]:
         fixed = self._fixed[int(self._rng.integers(len(self._fixed)))]
-        return [self._naive[night], fixed, self._informed(tasking, flown)]
+        self._tried = self._learner.choose()
+        learning = self._quick[self._tried] if self._quick else self._naive[night]
+        return [self._naive[night], learning, fixed, self._informed(tasking, flown)]
+
+    def hear(self, found: NDArray[np.bool_]) -> None:
+        """Tell the one who learns what became of his crossing; of the others he knows nothing."""
+        self._learner.learn(self._tried, caught=bool(found[list(KINDS).index("learning")]))
 
     def _informed(self, tasking: Tasking, flown: tuple[encounters.Flight, ...]) -> SimulatedCrosser:
         """Follows the policy, and in each wave hides from what was drawn for that wave, blind to the later ones."""
@@ -258,9 +320,14 @@ class _Parties:
 
 
 def _outcome(
-    kind: Kind, floor_prob: float, predicted: FloatArray, found: NDArray[np.bool_], looked: FloatArray
+    kind: Kind,
+    floor_prob: float,
+    predicted: FloatArray,
+    found: NDArray[np.bool_],
+    looked: FloatArray,
+    confidence: float,
 ) -> Outcome:
-    count = share(int(found.sum()), len(found))
+    count = share(int(found.sum()), len(found), confidence=confidence)
     verdict: Literal["above the floor", "at the floor, within the interval", "below the floor"]
     if count.low_prob >= floor_prob:
         verdict = "above the floor"
@@ -268,6 +335,7 @@ def _outcome(
         verdict = "at the floor, within the interval"
     else:
         verdict = "below the floor"
+    last = found[-max(1, round(LAST_SHARE * len(found))) :]
     return Outcome(
         kind=kind,
         crossings=count.trials,
@@ -276,11 +344,32 @@ def _outcome(
         low_prob=count.low_prob,
         high_prob=count.high_prob,
         predicted_prob=float(predicted.mean()),
-        looked=len(looked),
-        looked_rate_prob=float(predicted[: len(looked)].mean()),
-        looked_looks_prob=float(looked.mean()),
+        looked_prob=float(looked.mean()),
+        last_prob=float(last.mean()),
         verdict=verdict,
     )
+
+
+def _bins(predicted: FloatArray, found: NDArray[np.bool_], confidence: float) -> tuple[Bin, ...]:
+    """Predicted against observed in bins of equal width; empty ones are left out."""
+    number = np.minimum((predicted * BINS).astype(int), BINS - 1)
+    made = []
+    for k in range(BINS):
+        own = number == k
+        if own.any():
+            count = share(int(found[own].sum()), int(own.sum()), confidence=confidence)
+            made.append(
+                Bin(
+                    low_prob=k / BINS,
+                    high_prob=(k + 1) / BINS,
+                    crossings=count.trials,
+                    predicted_prob=float(predicted[own].mean()),
+                    detected=count.hits,
+                    least_prob=count.low_prob,
+                    most_prob=count.high_prob,
+                )
+            )
+    return tuple(made)
 
 
 def save_trial(result: Trial, path: Path) -> Path:
@@ -307,7 +396,9 @@ def draw_trial(result: Trial, path: Path) -> Path:
     axes.set_xlim(0.0, 1.0)
     axes.set_ylim(len(names) - 0.5, -0.75)
     axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    axes.set_xlabel("crossings detected, with 95 % interval; simulated nights and crossers", fontsize=9)
+    axes.set_xlabel(
+        f"crossings detected, with {100 * result.confidence:g} % interval; simulated nights and crossers", fontsize=9
+    )
     axes.set_title(f"{result.area_id}: {result.crosser_class}, {result.nights} nights", loc="left", fontsize=11)
     axes.spines[["top", "right"]].set_visible(False)
     return _whole(path, lambda part: figure.savefig(part, format="png"))

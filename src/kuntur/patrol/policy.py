@@ -113,6 +113,14 @@ def _rates_of(area: Area, aircraft: Aircraft, graph: CrosserGraph, viewpoints_m:
     return csr_array((rate[seen], (view[seen], cell[seen])), shape=(len(viewpoints_m), graph.count))
 
 
+def quickest_routes(view: exposure.View, group: IntArray, window: IntArray, steps: int) -> IntArray:
+    """Routes (n, steps) of those who know only the terrain: the quickest from each group of starts in each window of
+    start steps, for all that get through in time. group: (starts,); window: (windows + 1,) rising steps."""
+    bored = np.full((steps, view.graph.count), 1e-3, np.float32)  # every step costs the same
+    _, found = _kernels.cheapest_routes(view.arcs, bored, group, window)
+    return np.asarray(found[(found >= 0).any(axis=1)])
+
+
 class Policy:
     """The best response to a mixture on one view. Among equally good starts one is drawn."""
 

@@ -1,5 +1,7 @@
 """Simulated crossers who know the plan: its mixture, its sensors and the terrain, but not what will be drawn.
 
+And one who knows nothing and learns: `Learner` sends somebody over each night and remembers who came through.
+
 The uninformed one fixes his way and hour in advance: the best responses that `patrol.bounds.attack` finds. The informed
 one learns what is drawn for each wave as the wave begins, and follows the exact best policy of the segment game, the
 threat that a certificate's floor is about. Both begin from the lattice of the game and then leave it: `hide` shifts
@@ -102,6 +104,17 @@ class Board:
         route = self.policy.route(columns[self.waves.start : self.waves.stop], rng)
         return None if route is None else self._way(_stays(route))
 
+    def quick_ways(self, *, sections: int, windows: int) -> list[Way]:
+        """The quickest way from each of so many sections of the border in each part of the promised hours: what
+        somebody would try who knows the terrain and nothing of the patrol."""
+        graph = self.graph
+        steps = sum(game.plan_of(self.view, plan).shape[2] for plan in self.mixture.plans)
+        chainage = graph.chainage_m[graph.starts]
+        group = np.minimum(chainage / (chainage.max() + 1.0) * sections, sections - 1).astype(np.int32)
+        parts = np.linspace(0, steps, windows + 1).astype(np.int32)
+        found = policy.quickest_routes(self.view, group, parts, steps)
+        return [self._way(_stays(route)) for route in found]
+
     def _way(self, stays: list[tuple[int, int, int]]) -> Way:
         """Waypoints at cell centres, each cell left as late as its next arc allows."""
         graph = self.graph
@@ -132,6 +145,28 @@ class Board:
         _, inward = lines.inward_offset(self._area.border.xy_m, self._area.border.ours, around[:, 0], around[:, 1])
         beyond = np.flatnonzero(inward >= self._area.requirement.depth_m)
         return np.asarray(around[beyond[0]] if len(beyond) else around[int(inward.argmax())])
+
+
+class Learner:
+    """Somebody who sends one crossing a night, each along one of a few ways, and learns from who came through.
+
+    He knows neither plan nor sensors nor draws, only how often each way was tried and found out. Thompson sampling
+    (Thompson 1933, Biometrika 25:285; it plays each way as often as it is likely to be the best): each night he draws a
+    chance of getting through for every way from what he has seen of it (Beta prior 1, 1) and takes the greatest.
+    """
+
+    def __init__(self, ways: int, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._through = np.ones(ways)
+        self._caught = np.ones(ways)
+
+    def choose(self) -> int:
+        """The way for tonight."""
+        return int(self._rng.beta(self._through, self._caught).argmax())
+
+    def learn(self, way: int, *, caught: bool) -> None:
+        """What became of last night's crossing."""
+        (self._caught if caught else self._through)[way] += 1.0
 
 
 def hide(
