@@ -101,7 +101,9 @@ def test_a_way_is_at_the_right_cells_at_the_right_times(board, ways) -> None:
         legs = np.abs(np.diff(way.centre_m, axis=0))
         assert legs.max() <= graph.cells.cell_m + 1e-6
         pace = np.hypot(*legs.T) / (way.arrive_s[1:] - way.leave_s[:-1])
-        assert pace.max() < 6.0  # the fastest walk on a track, 3.4 m/s, with the lattice's roundings in his favour
+        # The fastest walk on a track, 3.4 m/s, with the lattice's roundings in his favour; the first and the last way
+        # begin and end on the lines that they lead over, not in the middle of a cell.
+        assert pace[1:-1].max() < 6.0
         assert (np.hypot(*legs.T) <= way.reach_m).all()
 
 

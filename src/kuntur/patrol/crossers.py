@@ -1,18 +1,15 @@
-"""How people and vehicles move over this terrain, as a graph of cells with travel times in whole steps, rounded down.
+"""How people, animals and vehicles move over this terrain, as a graph of places with travel times in whole steps.
 
-Walkers move at the 90th percentile of Campbell, Dennison, Butler and Page 2019 (Applied Geography 106, "Using
-crowdsourced fitness tracker data to model the relationship between slope and travel rates", supplement, table S1: a
-Lorentz curve in the slope), because a guarantee must hold against fast ones: on the flat 3.4 m/s on roads and tracks.
-Off them the speed is multiplied by 0.6, the off-path factor of Tobler 1993 (NCGIA technical report 93-1), which leaves
-2.0 m/s on the flat. `CrosserClass.speed_factor` multiplies both. Tobler's own curve is `tobler_mps`, a cross-check.
+Speeds are in `paces`, the ground and the ways over it in `ways`. All that is rounded is rounded in favour of who
+crosses: times down, to lower bounds and then to whole steps; what stops him, only where all of a cell does.
 
-Vehicles: assumed, no source found: 80 km/h on roads, 40 km/h on tracks, 30 km/h off them, everywhere that a path
-gentler than 31 degrees exists (a 60 % grade, what light military trucks are specified to climb).
+A class moves in layers. On foot (or with pack animals) and in a vehicle are two layers over the same cells; getting in
+or out takes one step, of at most `CHANGE_S`. Who may hide has a layer of lying still: he lies at once where he arrives,
+shows `hidden_person` for whole steps, and rises at once; lying down and getting up take no time. So the waits of a
+crosser are spent hidden, his ways are not.
 
-Travel times are lower bounds: a path on eight neighbours is up to 1 / cos(pi / 8) = 1.082 times as long as the
-straight one, so every time is multiplied by cos(pi / 8), and then rounded down to whole steps. A cell is impassable
-only if every terrain cell in it is too steep. The far side of the border is not modelled: a crosser appears in a cell
-that the border touches, at any step, and is through in a cell whose centre lies `depth_m` behind it.
+The far side of the border is not modelled: a crosser appears in a cell that the border touches, at any step in which
+his class may begin, and is through where he is `depth_m` behind the border.
 """
 
 from __future__ import annotations
@@ -22,35 +19,28 @@ from typing import Final
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from kuntur.errors import BorderError
 from kuntur.geodesy import grid, lines
-from kuntur.model.place import Area, CrosserClass, Lattice, Shown
-from kuntur.units import RAD_TO_DEG
+from kuntur.model.place import Area, CrosserClass, Lattice, Mode, Shown
+from kuntur.patrol import ways
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
+BoolArray = NDArray[np.bool_]
 
-# Campbell et al. 2019, table S1, 90th percentile: rate = c / (pi b (1 + ((s - a) / b)^2)) + d + e s, s in degrees.
-_CAMPBELL_90: Final = (-3.06, 16.653, 138.875, 0.823, -0.01386)
-OFF_PATH_FACTOR: Final = 0.6  # Tobler 1993
-STEEPEST_WALK_RAD: Final = math.radians(45.0)  # judged: steeper ground is climbed, not walked
-ROAD_MPS: Final = 80.0 / 3.6  # assumed
-TRACK_MPS: Final = 40.0 / 3.6  # assumed
-OFF_ROAD_MPS: Final = 30.0 / 3.6  # assumed
-STEEPEST_DRIVE_RAD: Final = math.atan(0.6)  # 60 % grade
-LATTICE_CORRECTION: Final = math.cos(math.pi / 8.0)
-LEAST_TAU: Final = 2  # an arc shorter than this many steps would lose too much to rounding: the step is divided
-_NEIGHBOURS: Final = tuple((r, c) for r in (-1, 0, 1) for c in (-1, 0, 1) if (r, c) != (0, 0))
+LEAST_TAU: Final = 2  # ways shorter than this many steps lose too much to rounding: then the step is divided
+SHORT_SHARE: Final = 0.01  # of the moves off roads and tracks may be shorter, one step or more each: tuned
+CHANGE_S: Final = 10.0  # judged: nobody with a load is in or out of a vehicle in less
 
 
 class CrosserGraph(Struct, frozen=True, kw_only=True, eq=False):
     """Where one class of crosser can go. Nodes are numbered 0..n-1; the goal is n and absorbs.
 
-    A node is a cell and a way of being there: on foot, in a vehicle, lying hidden. Who only walks has one node a cell.
+    A node is a place and a way of being there: on foot, in a vehicle, lying hidden. Who only walks has one a place.
     index: (rows, cols) int32, number of the cell on the lattice or -1. cell, beside: (n,) int32, the cell of a node,
     and the one it shares with it where the node lies on their common edge, else the same. targets, node_target (n,)
     int32: what a camera has before it there. x_m, y_m, inward_m, chainage_m: (n,) float64 of nodes. Arcs of node u:
@@ -80,17 +70,10 @@ class CrosserGraph(Struct, frozen=True, kw_only=True, eq=False):
     def count(self) -> int:
         return len(self.x_m)
 
-
-def campbell_mps(gradient: ArrayLike) -> FloatArray:
-    """90th percentile travel rate on a path for a gradient (rise over run, uphill positive); source above."""
-    slope_deg = np.arctan(np.asarray(gradient, float)) * RAD_TO_DEG
-    a, b, c, d, e = _CAMPBELL_90
-    return np.asarray(c / (math.pi * b * (1.0 + ((slope_deg - a) / b) ** 2)) + d + e * slope_deg)
-
-
-def tobler_mps(gradient: ArrayLike) -> FloatArray:
-    """Tobler's hiking function 1993: 6 km/h exp(-3.5 |gradient + 0.05|), the speed of a typical walker on a path."""
-    return np.asarray(6.0 / 3.6 * np.exp(-3.5 * np.abs(np.asarray(gradient, float) + 0.05)))
+    def opens(self, from_s: float, until_s: float) -> bool:
+        """Whether the class may begin in this part of the watch (seconds after its start)."""
+        last = math.inf if self.crosser.start_until_s is None else self.crosser.start_until_s
+        return from_s < last and until_s > self.crosser.start_from_s
 
 
 def strip(area: Area, cell_m: float) -> Lattice:
@@ -101,69 +84,192 @@ def strip(area: Area, cell_m: float) -> Lattice:
 
 
 def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> CrosserGraph:
-    """The graph of one class on one lattice. Raises BorderError when border or required depth are not on it.
+    """The graph of one class on one lattice. Raises BorderError when border or required depth are not on it, or when
+    nothing of the border can be begun at.
 
-    step_s is divided by a whole number when arcs would be shorter than two steps.
+    step_s is divided by a whole number when ways would be shorter than two steps, or a change of vehicle longer.
     """
-    chainage, inward = _offsets(area, cells)
-    length_m = float(lines.chainages(area.border.xy_m)[-1])
-    abreast = (chainage > 0.0) & (chainage < length_m)  # beyond the ends of the modelled border nobody goes
-    touched = _touched(cells, lines.densify(area.border.xy_m, cells.cell_m / 8.0))
-    height, passable, speed_class = _ground(area, cells, crosser)
-    inside = passable & abreast & ((inward >= 0.0) | touched)
-    goal = inside & (inward >= area.requirement.depth_m)
-    inside &= ~goal
-    if not (inside & touched).any():
+    found = _Strip(area, cells)
+    ground = ways.ground(area, cells)
+    modes = _modes(crosser)
+    open_cells = [ways.passable(ground, crosser, mode, roads) for _, mode, roads in modes]
+    inside = np.logical_or.reduce([found.zone & mask for mask in open_cells])
+    if not (inside & found.touched).any():
         raise BorderError(
-            f"No cell of the crosser lattice lies on the border {area.border.name}.",
-            remedy="Check that the terrain covers the border and that [border] ours names the right side.",
+            f"{crosser.name} can set foot on no cell of the border {area.border.name}."
+            if (found.zone & found.touched).any()
+            else f"No cell of the crosser lattice lies on the border {area.border.name}.",
+            remedy="Take the class out, or look at [[water]], [[road]] and its mode."
+            if (found.zone & found.touched).any()
+            else "Check that the terrain covers the border and that [border] ours names the right side.",
         )
-    if not goal.any():
+    if not found.goal.any():
         raise BorderError(
             f"The terrain ends before {area.requirement.depth_m:.0f} m behind the border {area.border.name}.",
             remedy="Lower [requirement] depth_m or add terrain on our side of the border.",
         )
     index = np.full(inside.shape, -1, np.int32)
     index[inside] = np.arange(int(inside.sum()), dtype=np.int32)
-    start, to, time_s = _arcs(cells, crosser, index, goal, height, speed_class)
-    divisions = 1 if len(time_s) == 0 else max(1, math.ceil(LEAST_TAU * step_s / float(time_s.min())))
-    fine_s = step_s / divisions
-    x_m, y_m = cells.centres()
-    rows, cols = np.nonzero(inside)
-    number = np.arange(len(rows), dtype=np.int32)
+    near, depth_m = area.requirement.neighbours, area.requirement.depth_m
+    layers = []
+    for (shown, mode, roads), mask in zip(modes, open_cells, strict=True):
+        at = ways.places(found.zone & mask, found.goal & mask, near)
+        moves = ways.ways(ground, at, mask, crosser, mode, near, roads, found.inward_m, depth_m)
+        layers.append(_Layer(found, index, shown, at, ~at.goal, moves))
+    divisions = _divisions(layers, step_s)
+    return _numbered(crosser, cells, index, layers, step_s / divisions, divisions)
+
+
+def _modes(crosser: CrosserClass) -> list[tuple[Shown, Mode, bool]]:
+    """What is shown, how it moves, and whether on roads and tracks only; the class's own mode first."""
+    own = (crosser.target, crosser.mode, crosser.mode == "drive" and not crosser.off_road)
+    if crosser.mode == "drive" or crosser.ride == "none":
+        return [own]
+    return [own, (crosser.ride_target, "drive", crosser.ride == "road")]
+
+
+class _Strip:
+    """The ground between border and depth: chainage_m, inward_m, and what cells are in it, each (rows, cols)."""
+
+    def __init__(self, area: Area, cells: Lattice) -> None:
+        self.cells = cells
+        self.chainage_m, self.inward_m = _offsets(area, cells)
+        length_m = float(lines.chainages(area.border.xy_m)[-1])
+        abreast = (self.chainage_m > 0.0) & (self.chainage_m < length_m)  # beyond the border's ends nobody goes
+        self.touched = ways.touched(cells, lines.densify(area.border.xy_m, cells.cell_m / 8.0))
+        deep = self.inward_m >= area.requirement.depth_m
+        self.goal = abreast & deep
+        self.zone = abreast & ~deep & ((self.inward_m >= 0.0) | self.touched)
+
+
+class _Layer:
+    """One way of being: the places it has nodes at, what they show, and the moves between them.
+
+    number: (places,) the node of each place within the layer, -1 for the goal and for places without one.
+    """
+
+    def __init__(
+        self, found: _Strip, index: IntArray, shown: Shown, at: ways.Places, kept: BoolArray, moves: ways.Ways
+    ) -> None:
+        self.shown, self.at, self.moves, self.found = shown, at, moves, found
+        self.number = np.full(len(kept), -1, np.int64)
+        self.number[kept] = np.arange(int(kept.sum()))
+        row, col, row1, col1 = ways.cells_of(at, np.flatnonzero(kept))
+        self.cell, self.beside = index[row, col], index[row1, col1]
+        x_m, y_m = ways.position(found.cells, at)
+        self.x_m, self.y_m = x_m[kept], y_m[kept]
+        self.inward_m = 0.5 * (found.inward_m[row, col] + found.inward_m[row1, col1])
+        self.chainage_m = found.chainage_m[row, col]
+        self.on_line = found.touched[row, col] & (self.cell == self.beside)
+
+    def lying(self, index: IntArray) -> _Layer:
+        """The places where somebody on foot may lie hidden: centres off the line, where there is something to fear."""
+        row, col, _, _ = ways.cells_of(self.at, np.arange(len(self.number)))
+        kept = (self.number >= 0) & (np.arange(len(self.number)) < self.at.cells) & ~self.found.touched[row, col]
+        return _Layer(self.found, index, "hidden_person", self.at, kept, self.moves)
+
+
+def _divisions(layers: list[_Layer], step_s: float) -> int:
+    """Into how many a step is divided: every whole move takes one of them or more, nearly all LEAST_TAU or more."""
+    divisions = 1
+    for layer in layers:
+        begin, end = layer.number[layer.moves.begin], layer.number[layer.moves.end]
+        whole = (end >= 0) & (layer.inward_m[begin] >= 0.0)
+        made, bare = (layer.moves.time_s[whole & kind] for kind in (layer.moves.made, ~layer.moves.made))
+        least_s = [float(made.min()) / LEAST_TAU] if len(made) else []
+        if len(bare):
+            least_s += [float(bare.min()), float(np.quantile(bare, SHORT_SHARE)) / LEAST_TAU]
+        divisions = max([divisions, *(math.ceil(step_s / short_s - 1e-9) for short_s in least_s)])
+    return max(divisions, math.ceil(step_s / CHANGE_S)) if len(layers) > 1 else divisions
+
+
+def _numbered(
+    crosser: CrosserClass, cells: Lattice, index: IntArray, layers: list[_Layer], step_s: float, divisions: int
+) -> CrosserGraph:
+    """All layers as one graph: nodes numbered through, moves and changes between layers in whole steps."""
+    parts = [*layers, layers[0].lying(index)] if crosser.hides else layers
+    first = np.concatenate([[0], np.cumsum([len(part.cell) for part in parts])])
+    count = int(first[-1])
+    arcs: list[tuple[NDArray[np.int64], NDArray[np.int64], IntArray]] = []
+    for part, offset in zip(layers, first[:-1], strict=False):
+        tau = np.maximum(1, np.floor(part.moves.time_s / step_s * (1.0 - 1e-12))).astype(np.int32)
+        begin, end = part.number[part.moves.begin], part.number[part.moves.end]
+        arcs.append((begin + offset, np.where(end < 0, count, end + offset), tau))
+    if len(layers) > 1:
+        for one, other in ((0, 1), (1, 0)):
+            arcs.append(_changes(parts[one], parts[other], int(first[one]), int(first[other])))
+    if crosser.hides:
+        begin, _, tau = arcs[0]
+        down = parts[-1].number[layers[0].moves.end]
+        lies = down >= 0
+        arcs.append((begin[lies], down[lies] + first[-2], tau[lies]))
+        arcs.append(_changes(parts[-1], parts[0], int(first[-2]), 0))
+        if len(layers) > 1:
+            arcs.append(_changes(parts[1], parts[-1], int(first[1]), int(first[-2])))
+    begin, end, tau = (np.concatenate(column) for column in zip(*arcs, strict=True))
+    order = np.argsort(begin, kind="stable")
+    targets = tuple(dict.fromkeys(part.shown for part in parts))
     return CrosserGraph(
         crosser=crosser,
         cells=cells,
-        step_s=fine_s,
+        step_s=step_s,
         divisions=divisions,
         index=index,
-        cell=number,
-        beside=number,
-        targets=(crosser.target,),
-        node_target=np.zeros(len(rows), np.int32),
-        x_m=x_m[cols],
-        y_m=y_m[rows],
-        inward_m=inward[inside],
-        chainage_m=chainage[inside],
-        arc_start=start,
-        arc_to=to,
-        arc_tau=np.maximum(1, np.floor(time_s / fine_s * (1.0 - 1e-12))).astype(np.int32),
-        starts=index[inside & touched],
+        cell=np.concatenate([part.cell for part in parts]),
+        beside=np.concatenate([part.beside for part in parts]),
+        targets=targets,
+        node_target=np.concatenate([np.full(len(part.cell), targets.index(part.shown), np.int32) for part in parts]),
+        x_m=np.concatenate([part.x_m for part in parts]),
+        y_m=np.concatenate([part.y_m for part in parts]),
+        inward_m=np.concatenate([part.inward_m for part in parts]),
+        chainage_m=np.concatenate([part.chainage_m for part in parts]),
+        arc_start=np.concatenate([[0], np.cumsum(np.bincount(begin, minlength=count))]).astype(np.int32),
+        arc_to=end[order].astype(np.int32),
+        arc_tau=tau[order],
+        starts=np.flatnonzero(np.concatenate([part.on_line for part in parts])).astype(np.int32),
     )
 
 
+def _changes(
+    one: _Layer, other: _Layer, first: int, other_first: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], IntArray]:
+    """Arcs of one step from a layer's nodes at cells to another's at the same cells."""
+    centre = np.flatnonzero(one.cell == one.beside)
+    there = np.full(int(max(one.cell.max(), other.cell.max(initial=0))) + 1, -1, np.int64)
+    at = np.flatnonzero(other.cell == other.beside)
+    there[other.cell[at]] = at
+    both = centre[there[one.cell[centre]] >= 0]
+    return both + first, there[one.cell[both]] + other_first, np.ones(len(both), np.int32)
+
+
+def steps_to_goal(graph: CrosserGraph) -> tuple[FloatArray, IntArray]:
+    """Least steps from each node to the goal, (n,) float64, inf where there is no way; and the next node on that way,
+    (n,) int32, the goal's number before the goal, -1 where there is none."""
+    took, onward = _dijkstra(graph, backward=True, sources=np.array([graph.count]))
+    return took[:-1], np.where(onward[:-1] < 0, -1, onward[:-1]).astype(np.int32)
+
+
+def steps_from_border(graph: CrosserGraph) -> FloatArray:
+    """Least steps from any start to each node, (n,) float64; inf where there is no way."""
+    return _dijkstra(graph, backward=False, sources=graph.starts)[0][:-1]
+
+
 def fastest_s(graph: CrosserGraph) -> FloatArray:
-    """Least time in seconds from each start cell to the goal, (starts,); inf where there is no way."""
-    source = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
+    """Least time in seconds from each start node to the goal, (starts,); inf where there is no way."""
+    return np.asarray(steps_to_goal(graph)[0][graph.starts] * graph.step_s)
+
+
+def _dijkstra(graph: CrosserGraph, *, backward: bool, sources: IntArray) -> tuple[FloatArray, IntArray]:
+    """Least steps from the nearest source, and the node before on that way, over the n nodes and the goal."""
+    begin, end = np.repeat(np.arange(graph.count), np.diff(graph.arc_start)), graph.arc_to
     # Several arcs lead from a cell to the one goal, and csr_array adds them up: keep the shortest.
-    order = np.lexsort((graph.arc_tau, source, graph.arc_to))
-    pairs = np.stack([graph.arc_to[order], source[order]])
-    first = np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))
-    kept = order[first]
-    shape = (graph.count + 1, graph.count + 1)
-    reverse = csr_array((graph.arc_tau[kept].astype(float), (graph.arc_to[kept], source[kept])), shape=shape)
-    steps = dijkstra(reverse, indices=graph.count)
-    return np.asarray(steps[graph.starts] * graph.step_s)
+    order = np.lexsort((graph.arc_tau, begin, end))
+    pairs = np.stack([end[order], begin[order]])
+    kept = order[np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))] if len(order) else order
+    here, there = (end[kept], begin[kept]) if backward else (begin[kept], end[kept])
+    table = csr_array((graph.arc_tau[kept].astype(float), (here, there)), shape=(graph.count + 1, graph.count + 1))
+    took, before, _ = dijkstra(table, indices=sources, return_predecessors=True, min_only=True)
+    return np.asarray(took), np.asarray(before)
 
 
 def _offsets(area: Area, cells: Lattice) -> tuple[FloatArray, FloatArray]:
@@ -182,73 +288,3 @@ def _offsets(area: Area, cells: Lattice) -> tuple[FloatArray, FloatArray]:
     r, c = np.nonzero(pick)
     chainage[pick], inward[pick] = lines.inward_offset(area.border.xy_m, area.border.ours, x_m[c], y_m[r])
     return chainage, inward
-
-
-def _touched(cells: Lattice, xy_m: FloatArray) -> NDArray[np.bool_]:
-    """Cells that a densified line passes through."""
-    col = np.floor((xy_m[:, 0] - cells.west_m) / cells.cell_m).astype(int)
-    row = np.floor((cells.north_m - xy_m[:, 1]) / cells.cell_m).astype(int)
-    kept = (row >= 0) & (row < cells.rows) & (col >= 0) & (col < cells.cols)
-    mask = np.zeros((cells.rows, cells.cols), bool)
-    mask[row[kept], col[kept]] = True
-    return mask
-
-
-def _ground(
-    area: Area, cells: Lattice, crosser: CrosserClass
-) -> tuple[FloatArray, NDArray[np.bool_], NDArray[np.int8]]:
-    """Mean height, passability and road class (0 open, 1 track, 2 road) of each cell.
-
-    Slopes come from central differences; a void counts as passable and flat, which favours the crosser.
-    """
-    heights = grid.blocks(area.terrain, cells).astype(np.float64)
-    known = ~np.isnan(heights)
-    mean = np.where(known, heights, 0.0).sum(axis=2) / np.maximum(known.sum(axis=2), 1)
-    f = cells.factor
-    window = area.terrain.heights_m[cells.row0 : cells.row0 + cells.rows * f, cells.col0 : cells.col0 + cells.cols * f]
-    dy, dx = np.gradient(window.astype(np.float64), area.terrain.cell_m)
-    slope = np.nan_to_num(np.hypot(dx, dy), nan=0.0)
-    gentlest = slope.reshape(cells.rows, f, cells.cols, f).min(axis=(1, 3))
-    limit = STEEPEST_WALK_RAD if crosser.mode == "walk" else STEEPEST_DRIVE_RAD
-    roads = np.zeros((cells.rows, cells.cols), np.int8)
-    for kind, rank in (("track", 1), ("road", 2)):
-        for road in area.roads:
-            if road.kind == kind:
-                roads[_touched(cells, lines.densify(road.xy_m, cells.cell_m / 8.0))] = rank
-    return mean, gentlest <= math.tan(limit), roads
-
-
-def _arcs(
-    cells: Lattice,
-    crosser: CrosserClass,
-    index: IntArray,
-    goal: NDArray[np.bool_],
-    height: FloatArray,
-    road: NDArray[np.int8],
-) -> tuple[IntArray, IntArray, FloatArray]:
-    """arc_start, arc_to and least travel time in seconds of the moves to eight neighbours; all goal cells are one."""
-    count = int(index.max()) + 1
-    target = np.where(goal, count, index)
-    limit = math.tan(STEEPEST_WALK_RAD if crosser.mode == "walk" else STEEPEST_DRIVE_RAD)
-    sources, ends, times = [], [], []
-    for dr, dc in _NEIGHBOURS:
-        here = (slice(max(0, -dr), cells.rows - max(0, dr)), slice(max(0, -dc), cells.cols - max(0, dc)))
-        there = (slice(max(0, dr), cells.rows + min(0, dr)), slice(max(0, dc), cells.cols + min(0, dc)))
-        length_m = cells.cell_m * math.hypot(dr, dc)
-        gradient = (height[there] - height[here]) / length_m
-        rank = np.minimum(road[here], road[there])
-        speed = crosser.speed_factor * _speed_mps(crosser, gradient, rank)
-        allowed = (index[here] >= 0) & (target[there] >= 0) & ((np.abs(gradient) <= limit) | (rank > 0))
-        sources.append(index[here][allowed])
-        ends.append(target[there][allowed])
-        times.append(length_m * LATTICE_CORRECTION / speed[allowed])
-    source, end, time_s = np.concatenate(sources), np.concatenate(ends), np.concatenate(times)
-    order = np.argsort(source, kind="stable")
-    start = np.concatenate([[0], np.cumsum(np.bincount(source, minlength=count))]).astype(np.int32)
-    return start, end[order].astype(np.int32), time_s[order]
-
-
-def _speed_mps(crosser: CrosserClass, gradient: FloatArray, road: NDArray[np.int8]) -> FloatArray:
-    if crosser.mode == "walk":
-        return campbell_mps(gradient) * np.where(road > 0, 1.0, OFF_PATH_FACTOR)
-    return np.choose(road, [np.full(gradient.shape, OFF_ROAD_MPS), TRACK_MPS, ROAD_MPS])

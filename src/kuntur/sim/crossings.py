@@ -13,12 +13,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
 
 from kuntur.geodesy import grid, lines
 from kuntur.model.place import Area, CrosserClass
-from kuntur.patrol import crossers
+from kuntur.patrol import crossers, paces
 from kuntur.sim.world import SimulatedCrosser
 
 FloatArray = NDArray[np.float64]
@@ -73,15 +71,7 @@ class _Routes:
         self._graph = graph = crossers.graph(
             area, crossers.strip(area, need.crosser_cell_m), crosser, need.crosser_step_s
         )
-        size = graph.count + 1
-        source = np.repeat(np.arange(graph.count), np.diff(graph.arc_start))
-        order = np.lexsort((graph.arc_tau, source, graph.arc_to))  # several arcs to the goal: the quickest comes first
-        _, first = np.unique(graph.arc_to[order].astype(np.int64) * size + source[order], return_index=True)
-        kept = order[first]
-        arcs = (graph.arc_tau[kept].astype(float), (graph.arc_to[kept], source[kept]))
-        backward = coo_array(arcs, shape=(size, size)).tocsr()
-        took, before = dijkstra(backward, indices=graph.count, return_predecessors=True)
-        self._next = before  # in the reversed graph the predecessor is the next cell of the way
+        took, self._next = crossers.steps_to_goal(graph)
         self._starts = graph.starts[np.isfinite(took[graph.starts])]
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
@@ -113,8 +103,8 @@ def _times(area: Area, crosser: CrosserClass, xy_m: FloatArray) -> FloatArray:
     """Seconds from the start at each point, at the class's typical speed; unknown ground counts as flat."""
     step_m = np.hypot(*np.diff(xy_m, axis=0).T)
     if crosser.mode == "drive":
-        speed_mps = np.full(len(step_m), crossers.OFF_ROAD_MPS * DRIVE_FACTOR)
+        speed_mps = np.full(len(step_m), paces.OFF_ROAD_MPS * DRIVE_FACTOR)
     else:
         rise_m = np.nan_to_num(np.diff(grid.height_at(area.terrain, xy_m[:, 0], xy_m[:, 1])))
-        speed_mps = crossers.tobler_mps(np.clip(rise_m / step_m, -1.0, 1.0)) * crossers.OFF_PATH_FACTOR
+        speed_mps = paces.tobler_mps(np.clip(rise_m / step_m, -1.0, 1.0)) * paces.OFF_PATH_FACTOR
     return np.concatenate([[0.0], np.cumsum(step_m / (speed_mps * crosser.speed_factor))])
