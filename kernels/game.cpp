@@ -61,6 +61,7 @@ public:
         value_.reset(new float[rows * (row + lanes)]);
         best_.reset(new float[row]);
         stay_.reset(new double[row]);
+        unit_.reset(new float[row]);
         seen_.reset(new float[row]);
         s.start_group = starts.of;
         s.start_best = start_best_.data();
@@ -71,12 +72,13 @@ public:
         s.value = value_.get();
         s.best = best_.get();
         s.stay = stay_.get();
+        s.unit = unit_.get();
         s.seen = seen_.get();
     }
     Sweep s;
 
 private:
-    std::unique_ptr<float[]> reach_, value_, best_, seen_;
+    std::unique_ptr<float[]> reach_, value_, best_, seen_, unit_;
     std::unique_ptr<double[]> stay_;
     std::vector<float> start_best_;
 };
@@ -104,7 +106,7 @@ inline float mid_value(const Graph& g, const Sweep& s, std::int32_t mid, int lan
     const std::int64_t row = std::int64_t{g.cells} * lanes;
     const std::int64_t at = std::int64_t{g.arc_from[a]} * lanes + lane;
     const auto stay = static_cast<float>(s.stay[at] * (1.0 + 1.0 / 8388608.0));
-    if (left > s.steps) return stay * s.mid_next[mid - s.steps];
+    if (left > s.steps) return stay * s.unit[at] * s.mid_next[mid - s.steps];
     const std::int32_t slot = left % s.depth;
     return stay * (s.reach[slot * row + at] * s.value[slot * (row + lanes) + std::int64_t{g.arc_to[a]} * lanes + lane]);
 }
@@ -227,7 +229,7 @@ private:
             for (std::int32_t a = g_.arc_start[u]; a < g_.arc_start[u + 1]; ++a) {
                 const std::int32_t then = k + g_.arc_tau[a];
                 const float survive = then <= s_.steps ? value(then, g_.arc_to[a]) * reach(then, u)
-                                                       : s_.mid_next[g_.mid_start[a] + then - s_.steps - 1];
+                                                       : s_.mid_next[g_.mid_start[a] + then - s_.steps - 1] * reach(s_.steps, u);
                 if (survive >= wanted) {
                     depart = k;
                     return a;

@@ -44,7 +44,8 @@ struct Sweep {
     float* reach = nullptr;                // (depth, cells, lanes) R = 1 / survival of standing still from t to the end
     float* value = nullptr;                // (depth, cells + 1, lanes) M, the goal last
     float* best = nullptr;                 // (cells, lanes) scratch
-    double* stay = nullptr;                // (cells, lanes) scratch: survival of standing still from t to the end
+    double* stay = nullptr;                // (cells, lanes) scratch: survival of standing still from t to the end, / unit
+    float* unit = nullptr;                 // (cells, lanes) scratch: what Q, R and best of a cell are measured in
     float* seen = nullptr;                 // (cells, lanes) scratch: survival of this step
     const std::int32_t* start_group = nullptr;  // (start_count)
     float* start_best = nullptr;                // out: (groups, lanes) max of M over the start cells of a group and all steps

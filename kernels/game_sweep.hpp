@@ -6,6 +6,8 @@
 //   best(t, u) = max(best(t + 1, u), max over arcs of M(t + tau, v) R(t + tau, u)),   M(t, u) = Q(t, u) best(t, u)
 // needs no exponential and no division in the inner loop. Roundings: Q and R are rounded up from double; the two products
 // are to nearest and are paid for by the inflation that kuntur.patrol.game applies at the end.
+// Only ratios of one cell's Q count until its wave's end is met, so a cell whose Q becomes small is measured anew, in units
+// of 2^-50: else a long look late in a wave would hide, behind the smallest float, what is seen there before it.
 #include "game.hpp"
 
 namespace kuntur::game {
@@ -55,7 +57,26 @@ inline void store(float* to, const Lanes& from) { __builtin_memcpy(to, &from, si
 
 constexpr double up = 1.0 + 1.0 / 8388608.0;  // 1 + 2^-23: to float, never below the double
 constexpr float least = 1e-30F;                // a survival is never taken for less than this, unless it is 0
-constexpr double least_stay = 1e-30;
+constexpr double small_stay = 0x1p-50;
+constexpr float tiny = 1e-37F;
+
+inline float shrunk(float x, double by) {
+    const auto y = static_cast<float>(static_cast<double>(x) * by);
+    return y > tiny || x == 0.0F ? y : tiny;
+}
+
+// Measure state i (cell and lane) in smaller units, from step t's Q on: exact, powers of two.
+inline void measure_anew(const Sweep& s, std::int64_t row, std::int64_t i, std::int32_t t) {
+    double stay = s.stay[i] > 1e-60 ? s.stay[i] : 1e-60, by = 1.0;
+    while (stay < small_stay) stay /= small_stay, by *= small_stay;
+    s.stay[i] = stay;
+    s.best[i] = shrunk(s.best[i], by);
+    s.unit[i] = shrunk(s.unit[i], by);
+    for (std::int32_t k = t + 1; k <= s.steps && k < t + s.depth; ++k) {
+        float& reach = s.reach[(k % s.depth) * row + i];
+        reach = shrunk(reach, by);
+    }
+}
 
 inline void fill_seen(const Graph& g, const Pieces& p, const Sweep& s, std::int32_t t) {
     const std::int64_t size = std::int64_t{g.cells} * lanes;
@@ -86,6 +107,7 @@ void sweep_wave(const Graph& g, const Pieces& p, Sweep& s) {
                 value[i] = s.value_next[u];
                 s.best[i] = s.value_next[u];
                 s.stay[i] = 1.0;
+                s.unit[i] = 1.0F;
             }
         }
         for (int l = 0; l < lanes; ++l) value[row + l] = 1.0F;
@@ -95,9 +117,14 @@ void sweep_wave(const Graph& g, const Pieces& p, Sweep& s) {
         fill_seen(g, p, s, t);
         float* reach = s.reach + base * row;
         float* value = s.value + base * value_row;
+        int small = 0;
         for (std::int64_t i = 0; i < row; ++i) {
             const double stay = s.stay[i] * static_cast<double>(s.seen[i]);
-            s.stay[i] = stay > least_stay ? stay : least_stay;
+            s.stay[i] = stay;
+            small |= stay < small_stay;
+        }
+        for (std::int64_t i = 0; small != 0 && i < row; ++i) {
+            if (s.stay[i] < small_stay) measure_anew(s, row, i, t);
         }
         for (std::int64_t i = 0; i < row; ++i) reach[i] = static_cast<float>(up / s.stay[i]);
         for (std::int32_t u = 0; u < g.cells; ++u) {
@@ -111,7 +138,7 @@ void sweep_wave(const Graph& g, const Pieces& p, Sweep& s) {
                     const Lanes there = load(s.value + slot * value_row + std::int64_t{g.arc_to[a]} * lanes);
                     best = larger(there * load(s.reach + slot * row + at), best);
                 } else {
-                    best = larger(spread(s.mid_next[g.mid_start[a] + then - n - 1]), best);
+                    best = larger(spread(s.mid_next[g.mid_start[a] + then - n - 1]) * load(s.unit + at), best);
                 }
             }
             store(s.best + at, best);
@@ -142,7 +169,7 @@ void expect_states(const Graph& g, const Sweep& s, const double* weight, double*
         cell_sum[u] = weighted(load(s.value + at), weight);
         Lanes stay;
         for (int l = 0; l < lanes; ++l) stay[l] = static_cast<float>(s.stay[at + l] * up);
-        const double stay_sum = weighted(stay, weight);
+        const double stay_sum = weighted(stay * load(s.unit + at), weight);
         for (std::int32_t a = g.arc_start[u]; a < g.arc_start[u + 1]; ++a) {
             const float* there = s.value + std::int64_t{g.arc_to[a]} * lanes;
             for (std::int32_t left = 1; left < g.arc_tau[a]; ++left) {
