@@ -127,9 +127,9 @@ def matrix_value(detection: FloatArray) -> tuple[float, FloatArray, FloatArray]:
 def walker_net(places: int, links: Sequence[tuple[int, int]]) -> FlightNet:
     """A flight lattice of bare places: one step along each link (both ways) or standing still.
 
-    Nothing is flown here, no energy is counted, and the base is joined to nothing.
+    Nothing is flown here, no energy is counted, and the base is joined to nothing but itself.
     """
-    both = {(a, b) for a, b in links} | {(b, a) for a, b in links} | {(p, p) for p in range(places)}
+    both = {(a, b) for a, b in links} | {(b, a) for a, b in links} | {(p, p) for p in range(places + 2)}
     arcs = np.array(sorted(both), np.int32)
     at_m = np.column_stack([FAR_APART_M * np.arange(places + 2), np.zeros(places + 2), np.full(places + 2, 100.0)])
     return FlightNet(
@@ -173,7 +173,7 @@ def walker_crew(
     return columns.Crew(
         net=net,
         stages=(((ground,),), ((walk,),)),
-        arc_piece=(first + net.arc_from).astype(np.int32),
+        arc_piece=np.where(net.flying, first + net.arc_from, -1).astype(np.int32),
         boxes=np.column_stack([x_m, flat, flat, flat, flat]),
         first=first,
     )
