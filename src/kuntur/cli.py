@@ -344,6 +344,7 @@ def review(
     trial: Annotated[
         int, typer.Option(help="Also fly a Monte Carlo of this many simulated crossings against the plan.")
     ] = 0,
+    confidence: Annotated[float, typer.Option(help="Confidence of the trial's intervals.")] = 0.99,
 ) -> None:
     """Replay a stored watch and write its report: promised against achieved, flown against planned."""
     from kuntur.ops import area as area_ops
@@ -351,7 +352,7 @@ def review(
 
     with stage_bar() as progress:
         loaded = area_ops.load(area, terrain or [], progress=lambda f, w: progress("area", f, w))
-        report = stored.review_folder(loaded, folder, trial=trial, progress=progress)
+        report = stored.review_folder(loaded, folder, trial=trial, confidence=confidence, progress=progress)
     say(str(report))
 
 

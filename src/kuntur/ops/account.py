@@ -378,11 +378,15 @@ class Crossing(Struct, frozen=True, kw_only=True):
 
 
 class Tried(Struct, frozen=True, kw_only=True):
-    """The plan tried over many simulated nights. shares: kind of crosser -> share detected, one crossing a night."""
+    """The plan tried over many simulated nights. shares: kind of crosser -> share detected, one crossing a night.
+
+    predicted: (crossings, mean prediction, share seen, as much as chance allows) of each bin of predictions.
+    """
 
     nights: int
     floor_prob: float
     shares: dict[str, Share]
+    predicted: tuple[tuple[int, float, float, float], ...] = ()
 
 
 class Redraw(Struct, frozen=True, kw_only=True):

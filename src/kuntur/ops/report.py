@@ -19,7 +19,7 @@ from kuntur.geodesy import frames
 from kuntur.model.place import Area
 from kuntur.model.tracks import Alert
 from kuntur.ops import charts
-from kuntur.ops.account import Coverage, FlownSortie, Redraw, Review, Share, achieved
+from kuntur.ops.account import Coverage, FlownSortie, Redraw, Review, Share, Tried, achieved
 from kuntur.ops.charts import FloatArray, Layer, Mark, Words, percent
 from kuntur.ops.report_words import ATTACKERS, KINDS, OUTCOME, SEVERITY, SHORT, UNREAL, VERDICT
 from kuntur.units import NS_PER_S
@@ -187,19 +187,49 @@ def _trial(review: Review) -> str:
         return ""
     rows = [(KINDS.get(kind, Words(kind, kind)), count) for kind, count in tried.shares.items()]
     picture = charts.promise([Mark(prob=tried.floor_prob, words=SHORT["floor"], kind="floor")], rows)
+    confidence = 100.0 * next((count.confidence for count in tried.shares.values()), 0.95)
     note = Words(
-        f"{tried.nights} simulated nights, each with its own draw; one crosser of each kind crosses every night, so "
-        "crossings of one kind are independent and their intervals are exact. Naive: does not know the plan. "
-        "Uninformed: knows the plan but no draw. Informed: learns each wave's draw as it begins. The sensor model is "
-        "the plan's own and is not tried by this.",
-        f"{tried.nights} noches simuladas, cada una con su sorteo; cada noche cruza uno de cada tipo, así que los "
-        "cruces de un mismo tipo son independientes y sus intervalos exactos. Ingenuo: no conoce el plan. Sin "
-        "noticias: conoce el plan pero ningún sorteo. Informado: se entera del sorteo de cada oleada cuando empieza. "
-        "El modelo del sensor es el del plan y esto no lo pone a prueba.",
+        f"{tried.nights} simulated nights, each with its own draw; one crosser of each kind crosses every night, seen "
+        f"or not look by look; intervals of {confidence:g} %. Naive: does not know the plan. Learning: knows nothing, "
+        "and tries again what got through on nights before. Uninformed: knows the plan but no draw. Informed: learns "
+        "each wave's draw as it begins. What one look is worth is the plan's own and is not tried by this.",
+        f"{tried.nights} noches simuladas, cada una con su sorteo; cada noche cruza uno de cada tipo, visto o no "
+        f"mirada por mirada; intervalos del {confidence:g} %. Ingenuo: no conoce el plan. Aprende: no sabe nada y repite lo "
+        "que pasó otras noches. Sin noticias: conoce el plan pero ningún sorteo. Informado: se entera del sorteo de "
+        "cada oleada cuando empieza. Lo que vale una mirada es lo del plan y esto no lo pone a prueba.",
     )
     return _section(
-        Words("The plan tried over many nights", "El plan probado en muchas noches"), f"{picture}{_note(note)}"
+        Words("The plan tried over many nights", "El plan probado en muchas noches"),
+        f"{picture}{_note(note)}{_predicted(tried)}",
     )
+
+
+def _predicted(tried: Tried) -> str:
+    """Predicted against observed, in bins of the prediction."""
+    if not tried.predicted:
+        return ""
+    rows = [
+        (
+            f"{crossings}",
+            percent(predicted),
+            percent(seen),
+            f'<span class="{"good" if predicted <= most else "bad"}">{percent(most)}</span>',
+        )
+        for crossings, predicted, seen, most in tried.predicted
+    ]
+    head = [
+        Words("Crossings", "Cruces"),
+        Words("Predicted by the plan's rate", "Previsto por la tasa del plan"),
+        Words("Seen", "Vistos"),
+        Words("At most, by chance", "Como mucho, por azar"),
+    ]
+    note = Words(
+        "A prediction holds where it does not lie above the last column; it may lie below what was seen, for rates are "
+        "rounded down.",
+        "Una previsión se sostiene si no supera la última columna; puede quedar por debajo de lo visto, pues las tasas "
+        "se redondean hacia abajo.",
+    )
+    return f"{_table(head, rows)}{_note(note)}"
 
 
 def _map(review: Review, area: Area) -> str:

@@ -33,6 +33,7 @@ SHORT = {
 }
 KINDS = {
     "naive": Words("Naive", "Ingenuo"),
+    "learning": Words("Learning", "Aprende"),
     "uninformed": Words("Uninformed", "Sin noticias"),
     "informed": Words("Informed", "Informado"),
 }

@@ -424,8 +424,11 @@ def _mission_hashes(area: Area, sorties: Sequence[Sortie]) -> set[tuple[str, str
 def _tried(trial: Trial | None) -> Tried | None:
     if trial is None:
         return None
-    shares = {one.kind: account.share(one.detected, one.crossings) for one in trial.outcomes}
-    return Tried(nights=trial.nights, floor_prob=trial.floor_prob, shares={str(k): v for k, v in shares.items()})
+    shares = {
+        str(one.kind): account.share(one.detected, one.crossings, confidence=trial.confidence) for one in trial.outcomes
+    }
+    predicted = tuple((b.crossings, b.predicted_prob, b.detected / b.crossings, b.most_prob) for b in trial.bins)
+    return Tried(nights=trial.nights, floor_prob=trial.floor_prob, shares=shares, predicted=predicted)
 
 
 def simulated_words(strategy: Strategy | None, entries: Sequence[LogEntry]) -> tuple[str, ...]:

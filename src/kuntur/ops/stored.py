@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from kuntur.errors import StoreError
 from kuntur.model.place import Area
@@ -30,6 +31,7 @@ T = TypeVar("T")
 Progress = Callable[[str, float, str], None]
 
 PLAN, TASKING, WORLD, FLIGHTS, REPORT = "plan.json", "tasking.json", "world.json", "flights.json", "report.html"
+MADE = "report.json"
 STORE = "store"
 SEEN, MISSED = "#1a7f37", "#b42318"
 SIMULATED = ("simulated aircraft", "simulated cameras", "simulated crossers")
@@ -38,8 +40,13 @@ COMMANDER = Actor(id="commander", role="commander")
 WATCHING = Purpose(code="border_patrol", text="a simulated watch")
 
 
-def review_folder(area: Area, folder: Path, *, replay: bool = True, trial: int = 0, progress: Progress) -> Path:
+def review_folder(
+    area: Area, folder: Path, *, replay: bool = True, trial: int = 0, confidence: float = 0.99, progress: Progress
+) -> Path:
     """Account for a watch: replay it, compare it with plan and truth, try the plan on `trial` crossings, report.
+
+    confidence: of the trial's intervals. What the report was made with goes into `report.json`, so that
+    `ops.recompute` can make it again.
 
     replay: fold the whole feed again and see whether it raises the same alerts (about 25 s for a night of four).
     """
@@ -53,7 +60,9 @@ def review_folder(area: Area, folder: Path, *, replay: bool = True, trial: int =
         )
     tried = None
     if trial:
-        tried = trials.trial(area, strategy, crossings=trial, progress=lambda f, w: progress("trial", f, w))
+        tried = trials.trial(
+            area, strategy, crossings=trial, confidence=confidence, progress=lambda f, w: progress("trial", f, w)
+        )
         trials.save_trial(tried, folder / "trial.json")
         trials.draw_trial(tried, folder / "trial.png")
     review = review_ops.gather(
@@ -68,8 +77,17 @@ def review_folder(area: Area, folder: Path, *, replay: bool = True, trial: int =
     )
     draw_map(review, area, folder / "map.png")
     report = review_ops.write_report(review, area, folder / REPORT)
+    write(folder / MADE, ReportMade(replay_agrees=agrees, tried=bool(trial)))
     progress("review", 1.0, "report written")
     return report
+
+
+class ReportMade(Struct, frozen=True, kw_only=True):
+    """How a report was made, beyond what lies in its folder: whether the replay was asked for and agreed, and whether
+    `trial.json` is in it."""
+
+    replay_agrees: bool | None
+    tried: bool
 
 
 class Follow:
