@@ -23,7 +23,7 @@ from kuntur.errors import LinkError
 from kuntur.geodesy import frames
 from kuntur.io.autopilot import Autopilot
 from kuntur.io.link import TcpLink
-from kuntur.model.plans import Sortie
+from kuntur.model.plans import SWEEP, Look, Sortie
 from kuntur.model.tracks import FeedItem, PlatformState
 from kuntur.ops.flown import distance_to_line
 from kuntur.sim.clock import real_time
@@ -53,6 +53,7 @@ SORTIE = Sortie(
     alt_msl_m=(BASE.alt_msl_m, *([BASE.alt_msl_m + UP_M] * 3), BASE.alt_msl_m),
     energy_wh=0.0,
     endurance_s=280.0,
+    looks=(SWEEP, Look("stare", 0.8), Look("stare", 0.8), SWEEP),
 )
 
 

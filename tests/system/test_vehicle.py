@@ -22,6 +22,7 @@ from kuntur.codecs.missions import TimedMission
 from kuntur.errors import BusyError, LinkError, RefusedError
 from kuntur.io.autopilot import Autopilot
 from kuntur.io.link import TcpLink, UdpLink, udp_socket
+from kuntur.model.plans import SWEEP, Look
 from kuntur.model.tracks import FeedItem
 from kuntur.sim.clock import real_time
 
@@ -68,6 +69,27 @@ def test_upload_read_back_and_parameters(tmp_path: Path) -> None:
             base = next(b for b in AREA.bases if b.id == QUAD.base_id)
             assert link.home is not None
             assert link.home[2] == pytest.approx(base.alt_msl_m, abs=0.01)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_the_gimbals_items_are_on_board_as_they_were_sent(tmp_path: Path, index: int) -> None:
+    aircraft = AREA.fleet.aircraft[index]
+    base = next(b for b in AREA.bases if b.id == aircraft.base_id)
+    sortie = flights.sortie(AREA, aircraft, points=3)
+    looks = [SWEEP] * (len(sortie.t_s) - 1)
+    looks[2] = Look("border", 1.25)
+    timed = missions.from_sortie(
+        msgspec.structs.replace(sortie, looks=tuple(looks)), base, aircraft, AREA.frame, AREA.weather
+    )
+
+    async def run() -> None:
+        async with _connected(tmp_path, index=index) as link:
+            await link.upload(timed.mission)  # reads back and compares
+            held = await link.download()
+            assert [item.command for item in held].count(missions.SET_ROI) == 2
+            assert missions.differences(timed.mission.items, held) == []
 
     asyncio.run(run())
 
