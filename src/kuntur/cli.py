@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.table import Table
 
 from kuntur.errors import KunturError
 from kuntur.model.plans import Strategy
+
+if TYPE_CHECKING:
+    from kuntur.ops.recompute import Row
 
 app = typer.Typer(
     name="kuntur",
@@ -81,6 +84,16 @@ def _print_strategy(strategy: Strategy) -> None:
         table.add_column(column)
     for name, value, words in plan.certificate_rows(strategy):
         table.add_row(name, value, words)
+    out.print(table)
+
+
+def _print_recomputed(rows: Iterable[Row]) -> None:
+    table = Table(title="Claimed and recomputed", title_justify="left")
+    for column in ("", "claimed", "recomputed", "same"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        same = "-" if row.same is None else "yes" if row.same else "[bold red]NO[/]"
+        table.add_row(escape(row.name), escape(row.claimed), escape(row.recomputed), same)
     out.print(table)
 
 
@@ -175,6 +188,24 @@ def survey(
     say(told)
 
 
+@app.command("crossers")
+def crossers_command(
+    area: AreaArgument,
+    terrain: TerrainOption = None,
+    every: Annotated[float, typer.Option(help="Kilometres of border to a row of the table.")] = 5.0,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for pictures and GeoJSON.")] = Path("crossers"),
+) -> None:
+    """Where whoever crosses is likely to go and how fast: corridors, isochrones, quickest ways, per class."""
+    from kuntur.ops import area as area_ops
+    from kuntur.ops import crossers as ops
+
+    with stage_bar() as progress:
+        loaded = area_ops.load(area, terrain or [])
+        paths = ops.run(loaded, folder, out, every_km=every, progress=lambda f, w: progress("crossers", f, w))
+    for path in paths:
+        say(str(path))
+
+
 @app.command(context_settings={"ignore_unknown_options": True})  # so that -18.28 is a number
 def see(
     lat: Annotated[str | None, typer.Argument(help="Latitude: -18.28, 18.28S or 18:16:48 S.")] = None,
@@ -253,15 +284,30 @@ def plan(
     accept_best: Annotated[
         bool, typer.Option(help="Keep the best plan even when it does not meet the requirement.")
     ] = False,
+    certify: Annotated[
+        Path | None,
+        typer.Option(help="Plan nothing: check this plan.json, edited by hand, and compute its certificate again."),
+    ] = None,
 ) -> None:
     """Patrols an adaptive crosser cannot exploit, with floor, strongest attack found and ceiling."""
     from kuntur.ops import area as area_ops
+    from kuntur.ops import certify as proofs
     from kuntur.ops import plan as ops
 
     with stage_bar() as progress:
         loaded = area_ops.load(area, terrain or [])
-        strategy = ops.plan(
-            loaded, seconds=seconds, seed=seed, accept_best=accept_best, progress=lambda f, w: progress("plan", f, w)
+        strategy = (
+            ops.plan(
+                loaded,
+                seconds=seconds,
+                seed=seed,
+                accept_best=accept_best,
+                progress=lambda f, w: progress("plan", f, w),
+            )
+            if certify is None
+            else proofs.recertified(
+                loaded, ops.load_plan(certify), seed=seed, progress=lambda f, w: progress("certify", f, w)
+            )
         )
         ops.save_plan(strategy, to)
         ops.draw_plan(loaded, strategy, to.with_suffix(".png"))
@@ -358,16 +404,31 @@ def review(
 
 @app.command()
 def verify(
-    record: Annotated[Path, typer.Argument(help="The record folder.")],
+    record: Annotated[
+        Path | None, typer.Argument(help="The record folder; not needed when only a plan is recomputed.")
+    ] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="A checkpoint kept outside: proves that nothing older was rewritten.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="The station's public key, kept outside: proves who signed.")] = None,
+    recompute: Annotated[
+        Path | None, typer.Option(help="A plan.json or a watch folder: compute every number of it again.")
+    ] = None,
+    area: Annotated[str | None, typer.Option("--area", help="With --recompute: the area the plan is for.")] = None,
+    terrain: TerrainOption = None,
 ) -> None:
-    """Check the whole tamper-evident record offline; names the first bad entry."""
+    """Check the whole tamper-evident record offline; with --recompute every number of plan, draw and report again."""
+    from kuntur.ops import recompute as again
     from kuntur.ops import review as ops
 
-    say(ops.verify_text(record, checkpoint, key))
+    again.require_something(record, recompute, area)
+    if record is not None:
+        say(ops.verify_text(record, checkpoint, key))
+    if recompute is not None and area is not None:
+        with stage_bar() as progress:
+            found = again.recompute_named(area, terrain or [], recompute, record=record, progress=progress)
+        _print_recomputed(found.rows)
+        again.require_same(found)
 
 
 @record_app.command("recover")

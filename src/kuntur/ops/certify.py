@@ -18,7 +18,7 @@ from kuntur.errors import ConfigError
 from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import plan_check_sight
-from kuntur.ops.plan_check import check_strategy
+from kuntur.ops.plan_check import check_schedule, check_strategy
 from kuntur.patrol import bounds, crossers, draw, exposure, game, strategy
 
 Progress = Callable[[float, str], None]
@@ -241,13 +241,30 @@ def claims(area: Area, planned: Strategy, *, count: int = plan_check_sight.SAMPL
 
 def require_sound(area: Area, planned: Strategy) -> None:
     """Raise ConfigError listing what the independent checker finds wrong with a plan."""
-    wrong = check_strategy(area, planned)
+    _refuse(check_strategy(area, planned))
+
+
+def require_seen(area: Area, planned: Strategy) -> None:
+    """Raise ConfigError listing what the floor counts on and the checker does not see on the terrain."""
+    _refuse(plan_check_sight.faults(area, planned, claims(area, planned)))
+
+
+def _refuse(wrong: list[str]) -> None:
     if wrong:
         shown = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
         raise ConfigError(
             f"The plan fails {len(wrong)} independent checks: {shown}.",
             remedy="Plan again; if it stays, report a fault.",
         )
+
+
+def recertified(area: Area, planned: Strategy, *, seed: int, progress: Progress = lambda *_: None) -> Strategy:
+    """A plan that was edited, with a certificate of its own for the area as it is. The checker must pass it."""
+    _refuse(check_schedule(area, planned))
+    found = certified(area, replace(planned, input_hashes=dict(area.input_hashes)), seed=seed, progress=progress)
+    require_sound(area, found)
+    require_seen(area, found)
+    return found
 
 
 def require_flyable(area: Area, planned: Strategy) -> None:

@@ -33,13 +33,18 @@ PLACE_TOLERANCE_M = 1.0
 
 def check_strategy(area: Area, planned: Strategy) -> list[str]:
     """What is wrong with a plan, in words; empty when nothing is."""
+    return check_schedule(area, planned) + _certainty(area, planned)
+
+
+def check_schedule(area: Area, planned: Strategy) -> list[str]:
+    """What is wrong with what would be flown, whatever the certificate says of it."""
     aircraft = {a.id: a for a in area.fleet.aircraft}
     bases = {b.id: b for b in area.bases}
     if unknown := [i for i in planned.aircraft_ids if i not in aircraft]:
         return [f"aircraft {name} is not in the area's fleet" for name in unknown]
     if wrong := _form(planned) or [f"base {i} is not in the area" for i in planned.base_ids if i not in bases]:
         return wrong  # nothing more can be said of a schedule that hangs in the air
-    wrong = _weights(planned) + _certainty(area, planned)
+    wrong = _weights(planned)
     solid = replace(area, terrain=grid.surface(area.terrain))
     for k, (name, base_id) in enumerate(zip(planned.aircraft_ids, planned.base_ids, strict=True)):
         if aircraft[name].base_id != base_id:
