@@ -195,8 +195,8 @@ def _trial(review: Review) -> str:
         "each wave's draw as it begins. What one look is worth is the plan's own and is not tried by this.",
         f"{tried.nights} noches simuladas, cada una con su sorteo; cada noche cruza uno de cada tipo, visto o no "
         f"mirada por mirada; intervalos del {confidence:g} %. Ingenuo: no conoce el plan. Aprende: no sabe nada y "
-        "repite lo que pasó otras noches. Sin noticias: conoce el plan pero ningún sorteo. Informado: se entera del sorteo de "
-        "cada oleada cuando empieza. Lo que vale una mirada es lo del plan y esto no lo pone a prueba.",
+        "repite lo que pasó otras noches. Sin noticias: conoce el plan pero ningún sorteo. Informado: se entera del "
+        "sorteo de cada oleada cuando empieza. Lo que vale una mirada es lo del plan y esto no lo pone a prueba.",
     )
     return _section(
         Words("The plan tried over many nights", "El plan probado en muchas noches"),
