@@ -324,7 +324,7 @@ def _rule_out(
 ) -> tuple[list[Cut], int, bool]:
     """Cuts that this fleet breaks (none when time is over), rounds played, and whether every class gave up."""
     rounds, needed = 0, -math.log1p(-detection_prob)
-    standing = {duel: GRACE for duel in duels}
+    standing = dict.fromkeys(duels, GRACE)
     while standing and (rounds == 0 or time.monotonic() < until):
         for duel in list(standing):
             above, below = duel.play(counts)
