@@ -24,9 +24,11 @@ def walkers_only() -> Area:
     area = places.ridge_area()
     wing = area.fleet.aircraft[0]
     lasting = replace(wing.airframe, endurance_s=21_600.0, battery_wh=2400.0, max_climb_mps=6.0)
+    rotor = replace(area.fleet.aircraft[1].airframe, endurance_s=3600.0, battery_wh=900.0)
+    rotors = tuple(replace(one, airframe=rotor) for one in area.fleet.aircraft[1:])
     return replace(
         area,
-        fleet=replace(area.fleet, aircraft=(replace(wing, airframe=lasting), *area.fleet.aircraft[1:])),
+        fleet=replace(area.fleet, aircraft=(replace(wing, airframe=lasting), *rotors)),
         crossers=tuple(replace(c, required=c.mode == "walk", speed_factor=0.5) for c in area.crossers),
         requirement=replace(area.requirement, crosser_step_s=60.0, duration_s=7200.0, detection_prob=0.01),
     )
@@ -97,8 +99,8 @@ def test_flight_lattice_is_safe_and_on_our_side(area: Area) -> None:
 def test_short_endurance_and_ceiling_are_named(area: Area) -> None:
     rotor = area.fleet.aircraft[1]
     tired = replace(rotor.airframe, endurance_s=300.0, battery_wh=70.0, rotor_disc_area_m2=None)
-    low = replace(rotor.airframe, ceiling_msl_m=4900.0)
-    for airframe, word in ((tired, "its endurance in this air"), (low, "density altitude")):
+    low = replace(rotor.airframe, ceiling_msl_m=4500.0)
+    for airframe, word in ((tired, "its endurance in this air"), (low, "cannot fly above the strip: it reaches 4500 m")):
         fleet = replace(area.fleet, aircraft=(replace(rotor, airframe=airframe),))
         with pytest.raises(InfeasibleError, match=word):
             ops.plan(replace(area, fleet=fleet), seconds=1.0)

@@ -9,7 +9,7 @@ holds. A budget turns loads into what a plan needs:
 * Ceiling: the published ceiling is where the power there is equals the least power needed at catalog mass; extra mass
   or thin air lowers it. Never above the published figure itself.
 * Climb: the published (or assumed) best rate at sea level and 100 ft/min at the ceiling, and between them in proportion
-  to the power left over (Anderson 1999, Aircraft Performance and Design, 5.10).
+  to what the power left over gives (Anderson 1999, Aircraft Performance and Design, 5.10).
 
 Energy and time are rounded up, endurance down.
 """
@@ -40,7 +40,6 @@ SERVICE_CEILING_CLIMB_MPS = (
 CLIMB_ASSUMED_MPS = 2.0  # where the catalog has no figure: our choice, below every multirotor and wing we list
 WING_DESCENT_MPS = 2.0  # gliding at cruise speed needs about this; ArduPlane's TECS_SINK_MAX allows 5: our choice
 CLIMB_EFFICIENCY = 0.5  # battery to height gained, where no better figure can be derived: our choice
-STALL_MARGIN = 1.2  # slowest flying speed over stall speed: our choice, as V2 in CS 25.107
 BANK_LIMIT_RAD = math.radians(45.0)  # ArduPlane's default ROLL_LIMIT_DEG
 CIRCLE_OVER_TURN = 1.2  # radius of a waiting circle over the tightest turn: our choice, room to steer
 LEAST_GROUND_SPEED_MPS = 1.0  # a leg slower than this over ground is no plan: our choice
@@ -116,20 +115,6 @@ def _least_load(power: Loads, mass_factor: float, sigma: float) -> float:
     )
 
 
-def _left_over(power: Loads, mass_factor: float, sigma: float) -> float:
-    """Power left over for climbing; 0 at the ceiling."""
-    return power.greatest_load(sigma) - _least_load(power, mass_factor, sigma)
-
-
-def _least_sigma(power: Loads, mass_factor: float) -> float:
-    """Density ratio of the ceiling with this mass (bisection; what is left over rises with density)."""
-    low, high = 0.2, 2.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        low, high = (middle, high) if _left_over(power, mass_factor, middle) < 0.0 else (low, middle)
-    return high
-
-
 def _altitude_of(density_altitude_m: float, weather: Weather) -> float:
     """Altitude above sea level at which this weather has that density altitude (bisection; monotone)."""
     low, high = atmosphere.LOWEST_M, atmosphere.TROPOPAUSE_M
@@ -176,7 +161,7 @@ def _mass_factor(airframe: Airframe, payload_kg: float) -> float:
 def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Weather) -> Budget:
     """The budget of `airframe` with `payload_kg` beyond its catalog mass, at `alt_msl_m` in `weather`."""
     power, factor = loads(airframe), _mass_factor(airframe, payload_kg)
-    highest_density_alt_m = float(atmosphere.altitude_of_density_ratio_m(_least_sigma(power, factor)))
+    highest_density_alt_m = float(atmosphere.altitude_of_density_ratio_m(power.ceiling_sigma(factor)))
     highest_density_alt_m = min(highest_density_alt_m, airframe.ceiling_msl_m)
     max_alt_msl_m = min(airframe.ceiling_msl_m, _altitude_of(highest_density_alt_m, weather))
     sigma = float(atmosphere.density_ratio(alt_msl_m, weather))
@@ -187,33 +172,33 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
     why = _why_not(airframe, payload_kg, alt_msl_m, weather, max_alt_msl_m, density_alt_m, airspeed, slowest, fastest)
     dearest = power.patrol_load(airframe.cruise_mps, factor, sigma)
     loiter = min(max(power.loiter_mps(factor, sigma), slowest), fastest)
-    endurance_s = airframe.endurance_s * (1.0 - RESERVE)
-    climb_mps = _climb_mps(airframe, power, factor, sigma)
+    loiter_load = dearest if loiter >= airspeed else power.load(loiter, factor, sigma)
+    usable_s = airframe.endurance_s * (1.0 - RESERVE)
+    climb_mps, climb_airspeed = _climb(airframe, power, factor, sigma)
+    climb_airspeed = min(climb_airspeed, airspeed)
     unit_w = None if airframe.battery_wh is None else airframe.battery_wh * WH_TO_J / airframe.endurance_s
     cruise_w = None if unit_w is None else unit_w * dearest
     return Budget(
         hover_power_w=power_w(airframe, payload_kg, sigma) if airframe.kind == "multirotor" else None,
         cruise_power_w=cruise_w,
-        endurance_s=0.0 if why else float(math.floor(endurance_s / dearest)),
+        endurance_s=0.0 if why else float(math.floor(usable_s / dearest)),
         airspeed_mps=airspeed,
         min_airspeed_mps=slowest,
         max_airspeed_mps=fastest,
         climb_mps=climb_mps,
         descent_mps=max(climb_mps, WING_DESCENT_MPS) if airframe.kind == "fixed_wing" else climb_mps,
         climb_surcharge_s_per_m=_climb_surcharge(
-            airframe, payload_kg, power.greatest_load(sigma) / dearest, climb_mps, cruise_w
+            airframe, payload_kg, power.full_load(climb_airspeed, sigma) / dearest, climb_mps, cruise_w
         ),
         max_alt_msl_m=max_alt_msl_m,
         density_altitude_m=density_alt_m,
         can_fly=not why,
         why=why,
         loiter_mps=loiter,
-        loiter_endurance_s=0.0 if why else float(math.floor(endurance_s / power.load(loiter, factor, sigma))),
+        loiter_endurance_s=0.0 if why else float(math.floor(usable_s / min(loiter_load, dearest))),
         range_mps=min(max(power.range_mps(factor, sigma), slowest), fastest),
         circling=_circling(airframe, power, factor, sigma, airspeed),
-        climb_airspeed_mps=airspeed
-        if airframe.kind == "multirotor"
-        else min(power.loiter_mps(factor, sigma), airspeed),
+        climb_airspeed_mps=climb_airspeed,
     )
 
 
@@ -231,7 +216,7 @@ def _airspeeds(airframe: Airframe, power: Loads, mass_factor: float, sigma: floa
         return min(airframe.cruise_mps, fastest), 0.0, fastest
     stretch = math.sqrt(mass_factor / sigma)
     cruise = min(airframe.cruise_mps * stretch, fastest)
-    slowest = cruise if airframe.stall_mps is None else STALL_MARGIN * airframe.stall_mps * stretch
+    slowest = cruise if airframe.stall_mps is None else wing.STALL_MARGIN * airframe.stall_mps * stretch
     return cruise, slowest, max(cruise, fastest)
 
 
@@ -262,19 +247,18 @@ def _why_not(
         return f"wind {wind_mps:.1f} m/s leaves no speed over ground at {airspeed_mps:.1f} m/s airspeed"
     if airspeed_mps < slowest_mps:
         return (
-            f"top speed {fastest_mps:.1f} m/s is below {STALL_MARGIN} times the stall speed in this air "
+            f"top speed {fastest_mps:.1f} m/s is below {wing.STALL_MARGIN} times the stall speed in this air "
             f"({slowest_mps:.1f} m/s)"
         )
     return ""
 
 
-def _climb_mps(airframe: Airframe, power: Loads, mass_factor: float, sigma: float) -> float:
-    """Best climb rate: what is left over of the power, between the best rate at sea level and 100 ft/min at the
-    ceiling with catalog mass."""
+def _climb(airframe: Airframe, power: Loads, mass_factor: float, sigma: float) -> tuple[float, float]:
+    """Best climb rate, from the published (or assumed) one at sea level to 100 ft/min at the ceiling; its airspeed."""
     best = CLIMB_ASSUMED_MPS if airframe.max_climb_mps is None else airframe.max_climb_mps
-    share = min(max(_left_over(power, mass_factor, sigma) / (mass_factor * _left_over(power, 1.0, 1.0)), 0.0), 1.0)
     least = min(best, SERVICE_CEILING_CLIMB_MPS)
-    return least + (best - least) * share
+    share, airspeed_mps = power.climb(mass_factor, sigma)
+    return least + (best - least) * min(share, 1.0), airspeed_mps
 
 
 def _climb_surcharge(
@@ -295,7 +279,7 @@ def _circling(airframe: Airframe, power: Loads, mass_factor: float, sigma: float
     bank_rad = math.atan(math.tan(BANK_LIMIT_RAD) / CIRCLE_OVER_TURN)
     turning = power.load(airspeed_mps, mass_factor / math.cos(bank_rad), sigma)
     level = power.load(airspeed_mps, mass_factor, sigma)
-    return max(min(turning, power.greatest_load(sigma)) / level, 1.0)
+    return max(min(turning, power.full_load(airspeed_mps, sigma)) / level, 1.0)
 
 
 def consumption(budget: Budget, time_s: ArrayLike, dz_m: ArrayLike) -> tuple[FloatArray | None, FloatArray]:
@@ -329,27 +313,28 @@ def leg(
 
 
 def leg_time_s(
-    airspeed_mps: float,
-    climb_mps: float,
+    airspeed_mps: ArrayLike,
+    climb_mps: ArrayLike,
     dx_m: ArrayLike,
     dy_m: ArrayLike,
     dz_m: ArrayLike,
     weather: Weather,
     alt_msl_m: ArrayLike | None = None,
-    climb_airspeed_mps: float | None = None,
+    climb_airspeed_mps: ArrayLike | None = None,
 ) -> FloatArray:
     """Least time of straight legs, rounded up to 0.01 s; infinity where the wind forbids the leg.
 
-    alt_msl_m: where each leg begins; None: anywhere, so in the worst wind of all levels. The speed over ground is a
-    concave function of the wind, and the wind is linear between levels: the worst of a leg is that of its two ends or
-    of a level between them. climb_airspeed_mps: slower than cruise while it climbs (`Budget.climb_airspeed_mps`);
+    Speeds are one for all legs or one for each. climb_mps: the rate up, and down where a leg descends. alt_msl_m: where
+    each leg begins; None: anywhere, so in the worst wind of all levels. The speed over ground is a concave function of
+    the wind, and the wind is linear between levels: the worst of a leg is that of its two ends or of a level between
+    them. climb_airspeed_mps: slower than cruise while it climbs (`Budget.climb_airspeed_mps`);
     None: it climbs at airspeed_mps.
     """
     dx, dy, dz = np.broadcast_arrays(np.asarray(dx_m, float), np.asarray(dy_m, float), np.asarray(dz_m, float))
     ground = np.hypot(dx, dy)
     winds = [wind_at.at(weather, alt) for alt in _altitudes_flown(dz, weather, alt_msl_m)]
 
-    def over_ground(airspeed: float) -> FloatArray:
+    def over_ground(airspeed: ArrayLike) -> FloatArray:
         worst = np.min([wind_at.least_ground_speed_mps(airspeed, dx, dy, wind) for wind in winds], axis=0)
         return np.asarray(worst, float)
 
@@ -357,7 +342,7 @@ def leg_time_s(
     flyable = speed >= LEAST_GROUND_SPEED_MPS
     speed = np.where(flyable, speed, 1.0)
     level_s = np.where(flyable, ground / speed, np.inf)
-    vertical_s = np.abs(dz) / climb_mps
+    vertical_s = np.abs(dz) / np.asarray(climb_mps, float)
     if climb_airspeed_mps is not None:  # what it falls behind while it climbs
         behind = np.maximum(1.0 - over_ground(climb_airspeed_mps) / speed, 0.0)
         level_s = level_s + np.where(dz > 0.0, behind * vertical_s, 0.0)

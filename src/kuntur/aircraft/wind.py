@@ -64,12 +64,12 @@ def along_across(dx_m: ArrayLike, dy_m: ArrayLike, wind: Wind) -> tuple[FloatArr
     return ux * wind.east_mps + uy * wind.north_mps, uy * wind.east_mps - ux * wind.north_mps
 
 
-def least_ground_speed_mps(airspeed_mps: float, dx_m: ArrayLike, dy_m: ArrayLike, wind: Wind) -> FloatArray:
+def least_ground_speed_mps(airspeed_mps: ArrayLike, dx_m: ArrayLike, dy_m: ArrayLike, wind: Wind) -> FloatArray:
     """Speed over ground towards (dx, dy) in the worst wind within the spread; not above 0 where it cannot hold its
     course."""
     along, across = along_across(dx_m, dy_m, wind)
     aside = np.abs(across) + wind.spread_mps
-    headroom = airspeed_mps**2 - aside**2
+    headroom = np.asarray(airspeed_mps, float) ** 2 - aside**2
     speed = np.sqrt(np.maximum(headroom, 0.0)) + along - wind.spread_mps
     return np.asarray(np.where(headroom > 0.0, speed, np.minimum(speed, 0.0)))
 

@@ -20,7 +20,8 @@ from kuntur.geodesy import sun
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import Area
 from kuntur.patrol import rota
-from kuntur.patrol.flights import FlightNet, cannot
+from kuntur.patrol.flights import FlightNet
+from kuntur.patrol.legs import cannot
 from kuntur.patrol.rota import Sortie
 from kuntur.units import NS_PER_S
 

@@ -6,7 +6,9 @@ construction. A leg between neighbours is kept if it clears the ground in a corr
 zones and within radio reach of a base; where the straight line is too low the aircraft climbs over a node first and
 flies level.
 Times are rounded up to whole steps; an aircraft that is early circles over the node. Energy is rounded up and counted
-in seconds of endurance at the highest (thinnest) node of that aircraft, after the reserve of `aircraft.performance`.
+in seconds of endurance at the least of that aircraft's heights, after the reserve of `aircraft.performance`.
+
+From every node and every vertex of a leg the way home is open: see `legs.with_way_home`.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ import shapely
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.aircraft import path, performance
+from kuntur.aircraft import path, performance, wind
 from kuntur.errors import InfeasibleError
 from kuntur.geodesy import grid, lines
-from kuntur.model.assets import Aircraft, Base
+from kuntur.model.assets import Aircraft, Base, Rally
 from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import SWEEP, Look
+from kuntur.patrol import legs
+from kuntur.patrol.legs import Arc, arc, cannot, least, line_of, with_way_home
 from kuntur.visibility import detection, radio
 
 FloatArray = NDArray[np.float64]
@@ -64,7 +68,9 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
 
     node_m (n + 2, 3) x, y, alt_msl. arc_use_s: endurance used, rounded up. Vertices of arc a, in seconds after its
     start: vertex_start[a] <= i < vertex_start[a + 1] into vertex_t_s and vertex_m. usable_s: endurance after the
-    reserve. climb_mps: at its highest node. arc_look: what the camera does on the way, a number in `looks`.
+    reserve. climb_mps: at its highest node. arc_look: what the camera does on the way, a number in `looks`. refuge_s
+    (n + 2,): endurance to the nearest base or rally point with the strongest wind against every leg; None where it was
+    not computed.
     """
 
     aircraft: Aircraft
@@ -86,6 +92,7 @@ class FlightNet(Struct, frozen=True, kw_only=True, eq=False):
     climb_mps: float
     power_w: float | None
     looks: tuple[Look, ...] = (SWEEP,)
+    refuge_s: FloatArray | None = None
 
     @property
     def base_node(self) -> int:
@@ -178,9 +185,10 @@ def height_m(area: Area, aircraft: Aircraft) -> float:
     return min(area.requirement.height_agl_m, REACH_SHARE * reach_m)
 
 
-def margin_m(airspeed_mps: float) -> float:
-    """How far an aircraft keeps from border and no-fly zones: its turn radius and 100 m of navigation error."""
-    return 100.0 + performance.turn_radius_m(airspeed_mps)
+def margin_m(airspeed_mps: float, wind_mps: float = 0.0) -> float:
+    """How far an aircraft keeps from border and no-fly zones: its turn radius over the ground in the strongest wind,
+    and 100 m of navigation error."""
+    return 100.0 + performance.turn_radius_m(airspeed_mps + wind_mps)
 
 
 def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: float) -> FlightNet:
@@ -202,7 +210,10 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
             f"cannot fly above the strip: it reaches {at_base.max_alt_msl_m:.0f} m, "
             f"the lowest node is at {alt.min():.0f} m",
         )
-    keep_m = margin_m(at_base.max_airspeed_mps if aircraft.airframe.kind == "fixed_wing" else at_base.airspeed_mps)
+    if aircraft.airframe.kind == "fixed_wing":
+        keep_m = margin_m(at_base.max_airspeed_mps, wind.strongest_mps(area.weather))
+    else:
+        keep_m = margin_m(at_base.airspeed_mps)
     allowed = flyable & (ground.inward_m >= keep_m) & _outside_zones(area, ground.xy_m, alt, keep_m)
     points = np.column_stack([ground.xy_m, alt])
     if need.radio_required:
@@ -211,7 +222,7 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
             raise cannot(aircraft, f"has no radio link ({aircraft.radio.name}) to any base from any flight node")
         allowed &= linked
     ways = _ways(area, ground, aircraft, alt, allowed, keep_m, at_base.max_alt_msl_m)
-    ways += _base_ways(area, base, points, allowed, height, at_base)
+    ways += _base_ways(area, base, points, allowed, height, at_base, keep_m)
     reached = _reachable(ways, len(points), len(points))
     ways = [w for w in ways if reached[w[0]] and reached[w[1]]]
     if not any(ground.inward_m[i] <= need.depth_m for i in np.flatnonzero(reached[:-1])):
@@ -219,7 +230,7 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
             aircraft,
             f"cannot reach the strip behind the border from {base.name}: height, zones or radio cut the way off",
         )
-    return _build(area, aircraft, base, points, ground, ways, step_s)
+    return _build(area, aircraft, base, points, ground, ways, step_s, keep_m)
 
 
 def _climbable(xy_m: FloatArray, alt_m: FloatArray, flyable: BoolArray, aircraft: Aircraft, area: Area) -> FloatArray:
@@ -232,14 +243,6 @@ def _climbable(xy_m: FloatArray, alt_m: FloatArray, flyable: BoolArray, aircraft
     distance_m = np.hypot(*(xy_m[:, None, :] - xy_m[None, :, :]).transpose(2, 0, 1))
     needed = np.where(flyable[None, :], alt_m[None, :] - slope * distance_m, -np.inf).max(axis=1)
     return np.asarray(np.where(flyable, np.maximum(alt_m, needed), alt_m))
-
-
-def cannot(aircraft: Aircraft, why: str) -> InfeasibleError:
-    """The error that says what binds an aircraft."""
-    return InfeasibleError(
-        f"{aircraft.name} ({aircraft.airframe.name}) {why}.",
-        remedy="Change its base, airframe or payload in [[aircraft]], or [requirement] height_agl_m or radio_required.",
-    )
 
 
 def _outside_zones(area: Area, xy_m: FloatArray, alt_m: FloatArray, keep_m: float) -> BoolArray:
@@ -303,22 +306,45 @@ _QUARTERS: Final = np.array([0.25, 0.5, 0.75])[None, :, None]
 
 
 def _base_ways(
-    area: Area, base: Base, points_m: FloatArray, allowed: BoolArray, height: float, air: performance.Budget
+    area: Area,
+    place: Base | Rally,
+    points_m: FloatArray,
+    allowed: BoolArray,
+    height: float,
+    air: performance.Budget,
+    keep_m: float,
 ) -> list[_Way]:
-    """Level legs between over the base and the nodes soonest reached from it."""
+    """Level legs between over a base (or rally point) and the nodes soonest reached from it."""
     least_m = LEG_CLEARANCE_SHARE * height + path.terrain_error_m(area.terrain)
-    away_m = np.hypot(points_m[:, 0] - base.x_m, points_m[:, 1] - base.y_m)
-    climb_m = np.maximum(points_m[:, 2] - base.alt_msl_m, height)
+    away_m = np.hypot(points_m[:, 0] - place.x_m, points_m[:, 1] - place.y_m)
+    climb_m = np.maximum(points_m[:, 2] - place.alt_msl_m, height)
     order = np.argsort(away_m / air.airspeed_mps + climb_m / air.climb_mps)
     ways: list[_Way] = []
     for node in order[allowed[order]][: 4 * BASE_LINKS]:
-        level = float(max(points_m[node, 2], base.alt_msl_m + height))
-        leg = np.array([[base.x_m, base.y_m, level], [*points_m[node, :2], level]])
-        if np.hypot(*(leg[1] - leg[0])[:2]) < 1.0 or path.clearance_m(area.terrain, leg, CORRIDOR_M)[0] >= least_m:
+        level = float(max(points_m[node, 2], place.alt_msl_m + height))
+        leg = np.array([[place.x_m, place.y_m, level], [*points_m[node, :2], level]])
+        over = np.hypot(*(leg[1] - leg[0])[:2]) < 1.0
+        if over or (
+            path.clearance_m(area.terrain, leg, CORRIDOR_M)[0] >= least_m and _clear_of_zones(area, place, leg, keep_m)
+        ):
             ways += [(len(points_m), int(node), level), (int(node), len(points_m), level)]
         if len(ways) == 2 * BASE_LINKS:
             break
     return ways
+
+
+def _clear_of_zones(area: Area, place: Base | Rally, leg: FloatArray, keep_m: float) -> bool:
+    """Whether the climb over a place and the level leg to or from there stay on our side and out of no-fly zones; they
+    keep as far from both as the place itself does."""
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, place.x_m, place.y_m)
+    share = np.linspace(0.0, 1.0, max(2, math.ceil(math.dist(*leg) / SAMPLE_M)))[:, None]
+    level = leg[0] * (1.0 - share) + leg[1] * share
+    climb = np.column_stack([np.tile(leg[0, :2], (20, 1)), np.linspace(place.alt_msl_m, leg[0, 2], 20)])
+    _, beside = lines.inward_offset(area.border.xy_m, area.border.ours, level[:, 0], level[:, 1])
+    return bool(
+        (beside >= min(keep_m, float(inward[0]) - 1.0)).all()
+        and _outside_zones(area, np.concatenate([climb, level])[:, :2], np.concatenate([climb, level])[:, 2], 0.0).all()
+    )
 
 
 def _reachable(ways: list[_Way], start: int, count: int) -> BoolArray:
@@ -338,50 +364,42 @@ def _reachable(ways: list[_Way], start: int, count: int) -> BoolArray:
 
 
 def _build(
-    area: Area, aircraft: Aircraft, base: Base, points: FloatArray, ground: Relief, ways: list[_Way], step_s: float
+    area: Area,
+    aircraft: Aircraft,
+    base: Base,
+    points: FloatArray,
+    ground: Relief,
+    ways: list[_Way],
+    step_s: float,
+    keep_m: float,
 ) -> FlightNet:
     """Arcs with their times, energy and vertices; standing arcs (one step of circling or hovering) at every node."""
     n = len(points)
     pad = [base.x_m, base.y_m, base.alt_msl_m]
     nodes = np.vstack([points, [pad, pad]])
     used = [int(i) for i in np.unique([w[:2] for w in ways]) if i != n]
-    payload_kg = aircraft.camera.mass_kg or 0.0
     top_m = float(max(points[used, 2].max(), max(w[2] if w[2] == w[2] else 0.0 for w in ways)))
-    top = performance.budget(aircraft.airframe, payload_kg, top_m, area.weather)
+    top, low_m = performance.loaded_budget(aircraft, top_m, area.weather), float(nodes[[*used, n], 2].min())
     if not top.can_fly:
         raise cannot(aircraft, f"cannot fly at {top_m:.0f} m, which its way needs: {top.why}")
-    low = performance.budget(aircraft.airframe, payload_kg, float(nodes[np.array([*used, n]), 2].min()), area.weather)
-    arcs: list[tuple[int, int, int, float, FloatArray, FloatArray]] = []
-    climbs_mps: dict[float, float] = {}  # by altitude, rounded up to 100 m
-    for a, b, level in ways:
-        highest = max(nodes[a][2], nodes[b][2], level if level == level else 0.0)
-        level_m = math.ceil(highest / 100.0) * 100.0
-        if level_m not in climbs_mps:
-            climbs_mps[level_m] = _budget(area, aircraft, level_m, top).climb_mps
-        climb_mps = climbs_mps[level_m]
-        times, vertices = _flown(area, nodes[a], nodes[b], level, a == n, b == n, low.airspeed_mps, climb_mps)
-        if not math.isfinite(times[-1]):
-            continue
-        steps = max(1, math.ceil(times[-1] / step_s - 1e-9))
-        if aircraft.airframe.kind == "multirotor":  # slower, not earlier
-            times = times * (steps * step_s / times[-1])
-        elif b == n:  # on the ground when it gets there; it circled before
-            times = times + (steps * step_s - times[-1])
-            times, vertices = np.concatenate([[0.0], times]), np.vstack([vertices[:1], vertices])
-        elif times[-1] < steps * step_s:
-            times, vertices = np.append(times, steps * step_s), np.vstack([vertices, vertices[-1:]])
-        climbed = float(np.maximum(np.diff(vertices[:, 2]), 0.0).sum())
-        use = float(performance.consumption(top, steps * step_s, climbed)[1])
-        arcs.append((a, n + 1 if b == n else b, steps, use, times, vertices))
-    hover = float(performance.consumption(top, step_s, 0.0)[1])
-    for i in used:
-        arcs.append((i, i, 1, hover, np.array([0.0, step_s]), np.vstack([nodes[i], nodes[i]])))
-    if not any(arc[0] == n for arc in arcs):
-        raise cannot(aircraft, "cannot leave its base against this wind")
-    for i in (n, n + 1):
-        arcs.append((i, i, 1, 0.0, np.array([0.0, step_s]), nodes[[i, i]]))
-    arcs.sort(key=lambda arc: (arc[0], arc[1]))
-    lengths = [len(arc[4]) for arc in arcs]
+    air = legs.Air(aircraft=aircraft, weather=area.weather, top_msl_m=top_m)
+    legs.require_room(air, low_m, CIRCLE_M, CORRIDOR_M)
+    arcs: list[Arc] = []
+    lines = [line_of(nodes[a], nodes[b], level) for a, b, level in ways]
+    for (a, b, _), line, cost in zip(ways, lines, legs.flown(air, lines), strict=True):
+        if math.isfinite(cost[0][-1]):
+            arcs.append(arc(a, n + 1 if b == n else b, line, cost, air, b == n, step_s, top.circling))
+    if not any(arc.tail == n for arc in arcs):
+        raise cannot(aircraft, f"cannot leave its base against this wind of up to {air.strongest_wind_mps:.1f} m/s")
+    hover_s = math.ceil(step_s * top.circling * 100.0 - 1e-6) / 100.0
+    for i in (*used, n, n + 1):
+        waits = hover_s if i < n else 0.0
+        arcs.append(Arc(i, i, 1, waits, waits, np.array([0.0, step_s]), nodes[[i, i]]))
+    usable_s = air.endurance_s(low_m)
+    rallies = _rally_arcs(area, air, points, used, keep_m)
+    arcs, refuge_s = with_way_home(aircraft, arcs, rallies, usable_s, n, ground.inward_m <= area.requirement.depth_m)
+    arcs.sort(key=lambda arc: (arc.tail, arc.head))
+    lengths = [len(arc.t_s) for arc in arcs]
     return FlightNet(
         aircraft=aircraft,
         base=base,
@@ -389,65 +407,47 @@ def _build(
         node_m=nodes,
         inward_m=ground.inward_m,
         chainage_m=ground.chainage_m,
-        arc_start=np.searchsorted([arc[0] for arc in arcs], np.arange(n + 3)).astype(np.int32),
-        arc_from=np.array([arc[0] for arc in arcs], np.int32),
-        arc_to=np.array([arc[1] for arc in arcs], np.int32),
-        arc_steps=np.array([arc[2] for arc in arcs], np.int32),
-        arc_use_s=np.array([arc[3] for arc in arcs]),
+        arc_start=np.searchsorted([arc.tail for arc in arcs], np.arange(n + 3)).astype(np.int32),
+        arc_from=np.array([arc.tail for arc in arcs], np.int32),
+        arc_to=np.array([arc.head for arc in arcs], np.int32),
+        arc_steps=np.array([arc.steps for arc in arcs], np.int32),
+        arc_use_s=np.array([arc.use_s for arc in arcs]),
         arc_look=np.zeros(len(arcs), np.int32),
         vertex_start=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32),
-        vertex_t_s=np.concatenate([arc[4] for arc in arcs]),
-        vertex_m=np.concatenate([arc[5] for arc in arcs]),
-        usable_s=top.endurance_s,
+        vertex_t_s=np.concatenate([arc.t_s for arc in arcs]),
+        vertex_m=np.concatenate([arc.xyz_m for arc in arcs]),
+        usable_s=usable_s,
         climb_mps=top.climb_mps,
         power_w=top.hover_power_w if aircraft.airframe.kind == "multirotor" else top.cruise_power_w,
+        refuge_s=refuge_s,
     )
 
 
-def _budget(area: Area, aircraft: Aircraft, alt_msl_m: float, top: performance.Budget) -> performance.Budget:
-    """The budget at an altitude, or at the top where that is beyond it."""
-    there = performance.budget(aircraft.airframe, aircraft.camera.mass_kg or 0.0, alt_msl_m, area.weather)
-    return there if there.can_fly else top
-
-
-def _flown(
-    area: Area,
-    a: FloatArray,
-    b: FloatArray,
-    level_m: float,
-    taking_off: bool,
-    landing: bool,
-    airspeed_mps: float,
-    climb_mps: float,
-) -> tuple[FloatArray, FloatArray]:
-    """Times and vertices of a way: straight, or up (or down) over an end and level between."""
-    if math.isnan(level_m):
-        vertices = np.vstack([a, b])
-    else:
-        high_a, high_b = np.array([a[0], a[1], level_m]), np.array([b[0], b[1], level_m])
-        vertices = np.vstack([a, high_a, high_b, b])
-        vertices = vertices[[True, *(np.abs(np.diff(vertices, axis=0)).max(axis=1) > 1e-6)]]
-    if not (taking_off or landing) and len(vertices) == 1:
-        vertices = np.vstack([a, b])
-    d = np.diff(vertices, axis=0)
-    legs_s = performance.leg_time_s(airspeed_mps, climb_mps, d[:, 0], d[:, 1], d[:, 2], area.weather)
-    return np.concatenate([[0.0], np.cumsum(legs_s)]), vertices
+def _rally_arcs(
+    area: Area, air: legs.Air, points_m: FloatArray, used: list[int], keep_m: float
+) -> list[tuple[int, float]]:
+    """Nodes that have a clear way down to a rally point, and the endurance it takes against the strongest wind."""
+    n, height = len(points_m), height_m(area, air.aircraft)
+    allowed = np.zeros(n, bool)
+    allowed[used] = True
+    found = []
+    for rally in area.rallies:
+        there = air.at(rally.alt_msl_m)
+        ways = _base_ways(area, rally, points_m, allowed, height, there, keep_m)
+        lines = [
+            line_of(points_m[a], np.array([rally.x_m, rally.y_m, rally.alt_msl_m]), level)
+            for a, b, level in ways
+            if b == n
+        ]
+        if lines and max(line[:, 2].max() for line in lines) <= air.top_msl_m:
+            costs = legs.flown(air, lines)
+            found += [
+                (a, cost[3] + cost[1]) for (a, b, _), cost in zip([w for w in ways if w[1] == n], costs, strict=True)
+            ]
+    return found
 
 
 def fewest_steps(net: FlightNet, start: int, *, backwards: bool = False) -> FloatArray:
     """Steps from `start` to every node (from every node to `start` when backwards); inf where there is no way."""
     tail, head = (net.arc_to, net.arc_from) if backwards else (net.arc_from, net.arc_to)
     return least(tail, head, net.arc_steps.astype(float), start, len(net.node_m))
-
-
-def least(tail: IntArray, head: IntArray, cost: FloatArray, start: int, count: int) -> FloatArray:
-    """Least sum of cost from `start` to each of `count` nodes along arcs tail -> head; inf where there is no way."""
-    found = np.full(count, np.inf)
-    found[start] = 0.0
-    for _ in range(count):
-        nearer = found.copy()
-        np.minimum.at(nearer, head, found[tail] + cost)
-        if np.array_equal(nearer, found):
-            break
-        found = nearer
-    return found

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from kuntur.model.place import Area
 from kuntur.model.plans import SWEEP, Look, Segment
 from kuntur.patrol import _kernels
-from kuntur.patrol.flights import FlightNet, cannot, fewest_steps
+from kuntur.patrol.flights import FlightNet, fewest_steps
+from kuntur.patrol.legs import cannot
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int32]
