@@ -113,7 +113,7 @@ def test_forward_flight_agrees_with_a_published_pair_of_endurances() -> None:
     assert loads.load(best, 1.0, 1.0) >= 2400 / 2700  # the fit errs to the dear side
     assert 5.0 < best < loads.range_mps(1.0, 1.0) <= 20.0
     # All the power there is goes into the published top speed: nothing is left for drag to be greater.
-    assert loads.load(20.0, 1.0, 1.0) == pytest.approx(loads.greatest_load(1.0))
+    assert loads.load(20.0, 1.0, 1.0) == pytest.approx(loads.full_load(20.0, 1.0))
     # Glauert's wake: wake^4 + speed^2 wake^2 = hover wake^4.
     share = loads._wake_share(8.0, 1.0, 0.7)
     wake, hover2 = share * loads.wake_mps / 0.7**0.5, loads.wake_mps**2 / 0.7
@@ -123,14 +123,23 @@ def test_forward_flight_agrees_with_a_published_pair_of_endurances() -> None:
 def test_a_wing_s_polar_goes_through_its_published_figures() -> None:
     loads = performance.loads(WING)
     assert loads.load(22.0, 1.0, 1.0) == pytest.approx(1.0)  # where the endurance holds
-    assert loads.load(40.0, 1.0, 1.0) == pytest.approx(loads.greatest_load(1.0))  # top speed takes all the power
+    assert loads.load(40.0, 1.0, 1.0) == pytest.approx(loads.full_load(40.0, 1.0))  # top speed takes all the power
+    assert loads.fastest_mps(1.0, 1.0) == pytest.approx(40.0)
     sigma = float(atmosphere.density_ratio(6000.0, STILL))
-    ceiling_mps = loads.loiter_mps(1.0, sigma)
-    assert loads.load(ceiling_mps, 1.0, sigma) == pytest.approx(loads.greatest_load(sigma))  # the ceiling too
-    for speed in (0.99, 1.01):  # the speed of least power, and that of the best glide, are what they are called
-        assert loads.load(speed * loads.loiter0_mps, 1.0, 1.0) > loads.load(loads.loiter0_mps, 1.0, 1.0)
-        best = loads.range_mps(1.0, 1.0)
-        assert loads.load(speed * best, 1.0, 1.0) / speed > loads.load(best, 1.0, 1.0)
+    assert loads.ceiling_sigma(1.0) == pytest.approx(sigma)
+    ceiling_mps = loads.range_mps(1.0, sigma)
+    assert loads.load(ceiling_mps, 1.0, sigma) == pytest.approx(loads.full_load(ceiling_mps, sigma))  # the ceiling too
+    assert [loads.climb(1.0, at)[0] for at in (sigma, 1.0)] == pytest.approx([0.0, 1.0], abs=1e-9)
+    glide, loiter = loads.range_mps(1.0, 1.0), loads.loiter_mps(1.0, 1.0)
+    for speed in (0.99, 1.01):  # the speeds of least power and of best glide are what they are called
+        assert loads.load(speed * loiter, 1.0, 1.0) > loads.load(loiter, 1.0, 1.0)
+        assert loads.load(speed * glide, 1.0, 1.0) / speed > loads.load(glide, 1.0, 1.0)
+    best, at_mps = loads.climb(1.0, 0.8)  # no other speed climbs better: power left over, at 80 % of the density
+    left = [loads.full_load(v, 0.8) - loads.load(v, 1.0, 0.8) for v in (at_mps, 0.98 * at_mps, 1.02 * at_mps)]
+    assert left[0] > max(left[1:])
+    at_sea_level_mps = loads.climb(1.0, 1.0)[1]
+    below = loads.full_load(at_sea_level_mps, 1.0) - loads.load(at_sea_level_mps, 1.0, 1.0)
+    assert best == pytest.approx(left[0] / below)
 
 
 def test_thin_air_takes_climb_and_top_speed_before_it_takes_hover() -> None:
@@ -140,7 +149,7 @@ def test_thin_air_takes_climb_and_top_speed_before_it_takes_hover() -> None:
     top = performance.budget(WING, 0.0, 6000.0, STILL)
     assert top.climb_mps == pytest.approx(performance.SERVICE_CEILING_CLIMB_MPS, abs=1e-6)
     assert top.climb_airspeed_mps == pytest.approx(top.max_airspeed_mps)
-    assert performance.budget(WING, 0.0, 0.0, STILL).climb_mps == WING.max_climb_mps
+    assert performance.budget(WING, 0.0, 0.0, STILL).climb_mps == pytest.approx(WING.max_climb_mps)
 
 
 def test_waiting_in_a_circle_costs_more_than_flying_on() -> None:
@@ -201,8 +210,10 @@ def test_climb_costs_time_and_energy_and_descending_gives_nothing_back() -> None
 
 
 def test_a_wing_falls_behind_while_it_climbs() -> None:
-    budget = performance.budget(WING, 0.0, 2000.0, STILL)
-    level, up, down = performance.leg(WING, budget, 6000.0, 0.0, [0.0, 100.0, -100.0], STILL).time_s
+    hasty = msgspec.structs.replace(WING, cruise_mps=32.0)
+    budget = performance.budget(hasty, 0.0, 2000.0, STILL)
+    assert budget.climb_airspeed_mps < budget.airspeed_mps
+    level, up, down = performance.leg(hasty, budget, 6000.0, 0.0, [0.0, 100.0, -100.0], STILL).time_s
     climb_s = 100.0 / budget.climb_mps
     slow_m = budget.climb_airspeed_mps * climb_s  # flown while climbing, the rest at cruise
     assert up == pytest.approx(climb_s + (6000.0 - slow_m) / budget.airspeed_mps, abs=0.011)

@@ -54,8 +54,19 @@ class Rotor(Struct, frozen=True, kw_only=True):
         hover = self.hover * math.pow(mass_factor, 1.5) / math.sqrt(sigma)
         return hover * part + self.drag * sigma * (airspeed_mps / self.top_mps) ** 3
 
-    def greatest_load(self, sigma: float) -> float:
+    def full_load(self, airspeed_mps: float, sigma: float) -> float:
+        """With all the power there is."""
         return self.available
+
+    def ceiling_sigma(self, mass_factor: float) -> float:
+        """Density ratio at the ceiling with this mass: hover takes all the power there is."""
+        return mass_factor**3 * (self.hover / self.available) ** 2
+
+    def climb(self, mass_factor: float, sigma: float) -> tuple[float, float]:
+        """Best climb rate over that at sea level with catalog mass, by the power that hover leaves (0 at and above the
+        ceiling), and its airspeed: it climbs at any."""
+        left = self.available - self.load(0.0, mass_factor, sigma)
+        return max(left, 0.0) / mass_factor / (self.available - self.hover), math.inf
 
     def patrol_load(self, cruise_mps: float, mass_factor: float, sigma: float) -> float:
         """What a patrol is charged: the dearer of hover and cruise, as fast as there is power for."""
