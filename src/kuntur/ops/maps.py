@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon, Rectangle
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
 from kuntur.geodesy import lines
@@ -131,12 +132,17 @@ class Sheet:
             zorder=zorder,
         )
 
-    def colour_bar(self, image: Any, label: str, *, percent: bool = False) -> None:
+    def colour_bar(self, image: Any, label: str, *, percent: bool = False, plain: bool = False) -> None:
+        """percent: shares as such; plain: a few round numbers on a logarithmic scale."""
         bar = self.figure.colorbar(image, cax=self.axes.inset_axes((1.02, 0.0, 0.022, 0.55)))
         bar.set_label(label, fontsize=9, color=INK)
         bar.ax.tick_params(labelsize=8, colors=INK)
         if percent:
             bar.ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        if plain:
+            bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            bar.ax.yaxis.set_minor_locator(NullLocator())
+            bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
     def legend_patch(self, colour: str, label: str, *, alpha: float = 1.0) -> None:
         self.handles.append(Patch(facecolor=colour, alpha=alpha, edgecolor="none", label=label))

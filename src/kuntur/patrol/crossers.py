@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from kuntur.errors import BorderError
+from kuntur.errors import BorderError, InfeasibleError
 from kuntur.geodesy import grid, lines
 from kuntur.model.place import Area, CrosserClass, Lattice, Mode, Shown
 from kuntur.patrol import ways
@@ -84,8 +84,9 @@ def strip(area: Area, cell_m: float) -> Lattice:
 
 
 def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> CrosserGraph:
-    """The graph of one class on one lattice. Raises BorderError when border or required depth are not on it, or when
-    nothing of the border can be begun at.
+    """The graph of one class on one lattice; it may have no starts or no way through (`require_way`).
+
+    Raises BorderError when border or required depth are not on the lattice, or the class can be nowhere on it.
 
     step_s is divided by a whole number when ways would be shorter than two steps, or a change of vehicle longer.
     """
@@ -94,19 +95,20 @@ def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> C
     modes = _modes(crosser)
     open_cells = [ways.passable(ground, crosser, mode, roads) for _, mode, roads in modes]
     inside = np.logical_or.reduce([found.zone & mask for mask in open_cells])
-    if not (inside & found.touched).any():
+    if not (found.zone & found.touched).any():
         raise BorderError(
-            f"{crosser.name} can set foot on no cell of the border {area.border.name}."
-            if (found.zone & found.touched).any()
-            else f"No cell of the crosser lattice lies on the border {area.border.name}.",
-            remedy="Take the class out, or look at [[water]], [[road]] and its mode."
-            if (found.zone & found.touched).any()
-            else "Check that the terrain covers the border and that [border] ours names the right side.",
+            f"No cell of the crosser lattice lies on the border {area.border.name}.",
+            remedy="Check that the terrain covers the border and that [border] ours names the right side.",
         )
     if not found.goal.any():
         raise BorderError(
             f"The terrain ends before {area.requirement.depth_m:.0f} m behind the border {area.border.name}.",
             remedy="Lower [requirement] depth_m or add terrain on our side of the border.",
+        )
+    if not inside.any():
+        raise BorderError(
+            f"{crosser.name} can be nowhere between the border {area.border.name} and the depth asked for.",
+            remedy="Take the class out, or look at its mode, [[water]] and [[road]].",
         )
     index = np.full(inside.shape, -1, np.int32)
     index[inside] = np.arange(int(inside.sum()), dtype=np.int32)
@@ -118,6 +120,21 @@ def graph(area: Area, cells: Lattice, crosser: CrosserClass, step_s: float) -> C
         layers.append(_Layer(found, index, shown, at, ~at.goal, moves))
     divisions = _divisions(layers, step_s)
     return _numbered(crosser, cells, index, layers, step_s / divisions, divisions)
+
+
+def require_way(area: Area, graph: CrosserGraph) -> None:
+    """Raise InfeasibleError for a class that gets through nowhere: nothing need be planned against it."""
+    if not np.isfinite(fastest_s(graph)).any():
+        raise InfeasibleError(
+            f"{graph.crosser.name} finds no way over {area.border.name}: "
+            + (
+                "water, cliffs or missing roads stop it"
+                if len(graph.starts)
+                else "it can set foot on none of the border"
+            )
+            + f" before {area.requirement.depth_m:.0f} m.",
+            remedy=f'Set required = false for [[crosser]] "{graph.crosser.id}", or correct its mode and what stops it.',
+        )
 
 
 def _modes(crosser: CrosserClass) -> list[tuple[Shown, Mode, bool]]:
@@ -242,16 +259,17 @@ def _changes(
     return both + first, there[one.cell[both]] + other_first, np.ones(len(both), np.int32)
 
 
-def steps_to_goal(graph: CrosserGraph) -> tuple[FloatArray, IntArray]:
+def steps_to_goal(graph: CrosserGraph, *, longer: FloatArray | None = None) -> tuple[FloatArray, IntArray]:
     """Least steps from each node to the goal, (n,) float64, inf where there is no way; and the next node on that way,
-    (n,) int32, the goal's number before the goal, -1 where there is none."""
-    took, onward = _dijkstra(graph, backward=True, sources=np.array([graph.count]))
+    (n,) int32, the goal's number before the goal, -1 where there is none. longer: (arcs,), multiplies each arc's time.
+    """
+    took, onward = _dijkstra(graph, np.array([graph.count]), backward=True, longer=longer)
     return took[:-1], np.where(onward[:-1] < 0, -1, onward[:-1]).astype(np.int32)
 
 
 def steps_from_border(graph: CrosserGraph) -> FloatArray:
     """Least steps from any start to each node, (n,) float64; inf where there is no way."""
-    return _dijkstra(graph, backward=False, sources=graph.starts)[0][:-1]
+    return _dijkstra(graph, graph.starts, backward=False)[0][:-1]
 
 
 def fastest_s(graph: CrosserGraph) -> FloatArray:
@@ -259,15 +277,20 @@ def fastest_s(graph: CrosserGraph) -> FloatArray:
     return np.asarray(steps_to_goal(graph)[0][graph.starts] * graph.step_s)
 
 
-def _dijkstra(graph: CrosserGraph, *, backward: bool, sources: IntArray) -> tuple[FloatArray, IntArray]:
+def _dijkstra(
+    graph: CrosserGraph, sources: IntArray, *, backward: bool, longer: FloatArray | None = None
+) -> tuple[FloatArray, IntArray]:
     """Least steps from the nearest source, and the node before on that way, over the n nodes and the goal."""
     begin, end = np.repeat(np.arange(graph.count), np.diff(graph.arc_start)), graph.arc_to
+    steps = graph.arc_tau * (1.0 if longer is None else longer)
     # Several arcs lead from a cell to the one goal, and csr_array adds them up: keep the shortest.
-    order = np.lexsort((graph.arc_tau, begin, end))
+    order = np.lexsort((steps, begin, end))
     pairs = np.stack([end[order], begin[order]])
     kept = order[np.append(True, (np.diff(pairs, axis=1) != 0).any(axis=0))] if len(order) else order
     here, there = (end[kept], begin[kept]) if backward else (begin[kept], end[kept])
-    table = csr_array((graph.arc_tau[kept].astype(float), (here, there)), shape=(graph.count + 1, graph.count + 1))
+    table = csr_array((steps[kept].astype(float), (here, there)), shape=(graph.count + 1, graph.count + 1))
+    if len(sources) == 0:
+        return np.full(graph.count + 1, np.inf), np.full(graph.count + 1, -1, np.int32)
     took, before, _ = dijkstra(table, indices=sources, return_predecessors=True, min_only=True)
     return np.asarray(took), np.asarray(before)
 
