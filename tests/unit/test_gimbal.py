@@ -10,8 +10,9 @@ import pytest
 import strategies
 from msgspec.structs import replace
 
-from kuntur.model.plans import SWEEP, Look
-from kuntur.patrol import crossers, draw, exposure, flights, gimbal, policy, rota, strategy
+from kuntur.model.plans import SWEEP, Look, Segment
+from kuntur.ops import trial
+from kuntur.patrol import crossers, draw, exposure, flights, game, gimbal, policy, rota, strategy
 from kuntur.sim import encounters
 from kuntur.visibility import looks
 
@@ -156,3 +157,26 @@ def test_a_plan_with_sectors_is_played_with_them(graph) -> None:
     ]
     assert 0 < len(views[1].cell) < len(views[0].cell)
     assert views[1].factor.min() < views[0].factor.min()
+
+
+def test_a_plan_with_sectors_keeps_its_floor_and_its_looks_deliver_what_its_rates_say() -> None:
+    rng = np.random.default_rng(3)
+    planned = strategies.out_and_back(AREA, half_m=700.0)
+
+    def turned(segment: Segment) -> Segment:
+        choice = [
+            looks.aimed(AREA, ["border", "stare"], x, y, 900.0) for x, y in zip(segment.x_m, segment.y_m, strict=True)
+        ]
+        return replace(segment, looks=tuple(one[int(rng.integers(len(one)))] for one in choice[1:]))
+
+    planned = replace(planned, segments=tuple(turned(s) if s.id % 3 == 1 else s for s in planned.segments))
+    kinds = [look.kind for segment in planned.segments for look in segment.looks]
+    assert min(kinds.count(kind) for kind in ("sweep", "border", "stare")) > 5
+    view, mixture = strategy.played(AREA, planned, AREA.crossers[0], cell_m=120.0, step_s=60.0, spacing_m=400.0)
+    floor = game.backward(view, mixture).floor
+    certificate = replace(planned.certificate, floor=floor, class_floors={"walker": floor})
+    result = trial.trial(AREA, replace(planned, certificate=certificate), nights=100, seed=5)
+    assert result.passed and 0.02 < floor < 0.8
+    for one in result.outcomes:
+        # The rate may promise less than the looks deliver, not more (detection.detection_rate_hz).
+        assert -0.02 <= one.looked_prob - one.predicted_prob < 0.15
