@@ -9,7 +9,7 @@ import numpy as np
 import places
 import pytest
 
-from kuntur.aircraft import atmosphere, home, path, performance, rotor
+from kuntur.aircraft import atmosphere, home, path, performance, rotor, wing
 from kuntur.errors import ConfigError
 from kuntur.geodesy import grid
 from kuntur.model.assets import Aircraft, Airframe
@@ -130,9 +130,11 @@ def test_a_wing_s_polar_goes_through_its_published_figures() -> None:
     ceiling_mps = loads.range_mps(1.0, sigma)
     assert loads.load(ceiling_mps, 1.0, sigma) == pytest.approx(loads.full_load(ceiling_mps, sigma))  # the ceiling too
     assert [loads.climb(1.0, at)[0] for at in (sigma, 1.0)] == pytest.approx([0.0, 1.0], abs=1e-9)
-    glide, loiter = loads.range_mps(1.0, 1.0), loads.loiter_mps(1.0, 1.0)
+    glide = loads.range_mps(1.0, 1.0)
+    least = wing.LEAST_OVER_GLIDE * glide
+    assert least < glide < loads.loiter_mps(1.0, 1.0)
     for speed in (0.99, 1.01):  # the speeds of least power and of best glide are what they are called
-        assert loads.load(speed * loiter, 1.0, 1.0) > loads.load(loiter, 1.0, 1.0)
+        assert loads.load(speed * least, 1.0, 1.0) > loads.load(least, 1.0, 1.0)
         assert loads.load(speed * glide, 1.0, 1.0) / speed > loads.load(glide, 1.0, 1.0)
     best, at_mps = loads.climb(1.0, 0.8)  # no other speed climbs better: power left over, at 80 % of the density
     left = [loads.full_load(v, 0.8) - loads.load(v, 1.0, 0.8) for v in (at_mps, 0.98 * at_mps, 1.02 * at_mps)]
