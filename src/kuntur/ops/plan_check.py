@@ -29,6 +29,7 @@ FloatArray = NDArray[np.float64]
 
 TIME_TOLERANCE_S = 1e-3
 PLACE_TOLERANCE_M = 1.0
+LOWEST_M, HIGHEST_M = -430.0, 10_000.0  # the shore of the Dead Sea, and what no aircraft of ours reaches
 
 
 def check_strategy(area: Area, planned: Strategy) -> list[str]:
@@ -70,6 +71,8 @@ def _form(planned: Strategy) -> list[str]:
             wrong.append(f"{where(s)}: coordinates and times are not of one length")
         elif not (np.isfinite(table).all() and np.isfinite(s.t_s).all()):
             wrong.append(f"{where(s)}: a coordinate or time is not a number")
+        elif len(s.t_s) and not LOWEST_M <= min(s.alt_msl_m) <= max(s.alt_msl_m) <= HIGHEST_M:
+            wrong.append(f"{where(s)}: above the ceiling of everything, or below all ground")
         elif len(s.t_s) == 1 or (np.diff(s.t_s) <= 0.0).any():
             wrong.append(f"{where(s)}: times do not rise")
     end_s = 0.0
