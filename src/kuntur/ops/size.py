@@ -28,7 +28,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from kuntur.errors import ConfigError, InfeasibleError
+from kuntur.errors import ConfigError, InfeasibleError, KunturError
 from kuntur.model.assets import Base
 from kuntur.model.place import Area
 from kuntur.model.plans import Strategy
@@ -43,17 +43,20 @@ IntArray = NDArray[np.int32]
 
 MOST_FLEETS: Final = 300_000  # counted out one by one when the next one to plan is chosen
 BOUND_SHARE: Final = 0.25  # of the time, for the proven floor
+SHARPEN_SHARE: Final = 0.4  # of the floor's time, for the ceilings of all fleets
 MORE_SHARE: Final = 0.25  # of what is left then, for one aircraft more than the answer
 NEAR: Final = 0.8  # a cheaper fleet is worth a plan if this share of the exposure it needs is expected of it: chosen
-FIRST_GUESS: Final = 0.4  # of the ceiling's exposure that a plan can be certified for, before any plan was made
+FIRST_GUESS: Final = 0.3  # of its ceiling's exposure, that a plan is expected to be certified for before any was made
+GUESS_WEIGHT: Final = 0.2  # of that guess beside the plans made, a plan of the fleet itself weighing 1
 
 
 class _Planned(Struct, frozen=True, kw_only=True):
-    """What became of one fleet: its plan, or why it has none."""
+    """What became of one fleet: its plan, or why it has none. lasting: it would be no different another time."""
 
     strategy: Strategy | None
     why: str | None
     seconds: float
+    lasting: bool = True
 
 
 def size(
@@ -152,8 +155,8 @@ def _prices(
         notes.append(
             "The costs are EXAMPLE FIGURES of the area file: they show the form of the answer and are nobody's prices. "
             "The one published figure known to us is of another class of aircraft: 12,255 USD per flight hour, "
-            "everything counted, for the MQ-9 programme of the United States (DHS Office of Inspector General, "
-            "OIG-15-17, 2014)."
+            "everything counted, for the Predator B of United States border protection (DHS Office of Inspector "
+            "General, OIG-15-17, December 2014)."
         )
     return sizing.Prices(aircraft=per_watch, base=number, opening=opening), f"{question.currency} per watch", notes
 
@@ -221,13 +224,33 @@ class _Work:
         if kept.is_file():
             old_key, old = msgspec.json.decode(kept.read_bytes(), type=tuple[str, tuple[sizing.Cut, ...]])
             known = old if old_key == key else ()
+        if not known:
+            known = self._sharpened(SHARPEN_SHARE * seconds)
         floor = sizing.cost_floor(
             self.pool.options, self.pool.views, self.prices, self.wanted, self.question.most_aircraft, self.pool.steps,
-            seconds=seconds, known=known, progress=lambda f, w: self.progress(0.1 + 0.2 * f, w),
+            seconds=(1.0 - SHARPEN_SHARE) * seconds, known=known,
+            progress=lambda f, w: self.progress(0.15 + 0.15 * f, w),
         )  # fmt: skip
         _write(kept, msgspec.json.encode((key, floor.cuts)))
         self.ceilings = sizing.ceilings(floor.cuts, self.fleets)
         return floor
+
+    def _sharpened(self, seconds: float) -> tuple[sizing.Cut, ...]:
+        """Cuts for each type at all its bases, and for all together: the cheapest fleets alone would say little of
+        the ceilings of others."""
+        kinds = np.array([option.type_id for option in self.pool.options])
+        mixes = [(kinds == one.id).astype(int) for one in self.question.types if one.id in kinds]
+        mixes += [np.ones(len(kinds), int)] if len(mixes) > 1 else []
+        found: list[sizing.Cut] = []
+        try:
+            for k, mix in enumerate(mixes):
+                self.progress(0.1 + 0.05 * k / len(mixes), "crossers against each type")
+                found += sizing.sharpened(
+                    self.pool.options, self.pool.views, mix.tolist(), self.pool.steps, seconds=seconds / len(mixes)
+                )
+        except KeyboardInterrupt:
+            pass  # the cuts so far hold
+        return tuple(found)
 
     def _pairs(self) -> list[tuple[Any, sizing.Option]]:
         types = {one.id: one for one in self.question.types}
@@ -268,13 +291,13 @@ class _Work:
         share taken from the plans made, nearer fleets counting more. A guess that chooses what is planned next."""
         exposure = -np.log1p(-np.minimum(self.ceilings, 1.0 - 1e-12))
         known = [k for k in self.planned if exposure[k] > 0.0]
-        if not known:
-            return FIRST_GUESS * exposure
         reached = np.array([-math.log1p(-min(self._floor(k), 1.0 - 1e-12)) for k in known])
-        share = reached / exposure[known]
         apart = np.abs(self.fleets[:, None, :] - self.fleets[known][None, :, :]).sum(axis=2)
         weight = 1.0 / (1.0 + apart) ** 2
-        return np.asarray((weight * share).sum(axis=1) / weight.sum(axis=1) * exposure)
+        share = (GUESS_WEIGHT * FIRST_GUESS + weight @ (reached / exposure[known])) / (
+            GUESS_WEIGHT + weight.sum(axis=1)
+        )
+        return np.asarray(share * exposure)
 
     def _plan(self, rows: Sequence[int], each_s: float, done: float) -> None:
         """Plan these fleets, from the folder where they were planned before."""
@@ -301,7 +324,8 @@ class _Work:
         try:
             for (k, _, path), planned in zip(waiting, made, strict=True):
                 self.planned[k] = planned
-                _write(path, msgspec.json.encode(planned))
+                if planned.lasting:
+                    _write(path, msgspec.json.encode(planned))
         except KeyboardInterrupt:
             return  # what was asked to stop is not what could not be planned
 
@@ -459,8 +483,9 @@ def _planned(area: Area, question: Sizing, task: _Task, progress: Progress) -> _
             stations.fleet(area, question.types, task.chosen), seconds=task.seconds, seed=task.seed, accept_best=True,
             progress=progress,
         )  # fmt: skip
-    except InfeasibleError as error:
-        return _Planned(strategy=None, why=error.message, seconds=time.monotonic() - began)
+    except KunturError as error:  # one fleet's trouble is not the end of the others
+        lasting = isinstance(error, InfeasibleError)
+        return _Planned(strategy=None, why=error.message, seconds=time.monotonic() - began, lasting=lasting)
     return _Planned(strategy=made, why=None, seconds=time.monotonic() - began)
 
 

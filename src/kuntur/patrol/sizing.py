@@ -50,7 +50,7 @@ ROUNDING: Final = 1e-4  # relative; over every sum of float32 in R, as in `bound
 GROUPS: Final = 16  # stretches of the border, and
 WINDOWS: Final = 13  # departure windows, whose cheapest routes make the crossers' answer: tuned
 TEMPERATURE: Final = 0.2  # of the choice among those routes, in exposure: tuned, 0.05 converges half as fast
-FORGET: Final = 8  # rounds that the average counts as when the fleet it answers changes
+FORGET: Final = 8  # rounds that the average counts as when an option comes in that it never answered
 CHECK: Final = 5  # rounds between looks whether a cut is there
 GRACE: Final = 20  # rounds that the capped rewards get once expected exposure cannot rule a fleet out
 
@@ -218,15 +218,14 @@ class _Duel:
         self.window = np.linspace(0, steps * graph.divisions, WINDOWS + 1).astype(np.int32)
         self.flow: FloatArray | None = None
         self.shown: dict[int, SingleArray] = {}
-        self.counts: IntArray | None = None
         self.layer = [len(option.nets) - 1 for option in options]  # that sees most, as far as known
         self.age = 0
 
     def play(self, counts: IntArray) -> tuple[float, float]:
         """One round against a fleet: its worth against the crossers' average, each option on one layer, and the least
         exposure that a route has under the aircraft's averages."""
-        if self.counts is None or not np.array_equal(self.counts, counts):
-            self.age, self.counts = min(self.age, FORGET), counts
+        if not set(np.flatnonzero(counts).tolist()) <= set(self.shown):  # somebody new to answer
+            self.age = min(self.age, FORGET)
         graph = self.view.graph
         cost = np.zeros((self.steps * graph.divisions, graph.count), np.float32)
         for j, field in self.shown.items():
@@ -317,6 +316,26 @@ def cost_floor(
         closed=closed or found is None,
         rounds=rounds,
     )
+
+
+def sharpened(
+    options: Sequence[Option],
+    views: Sequence[View],
+    counts: Sequence[int],
+    steps: int,
+    *,
+    seconds: float,
+    threads: int = 2,
+) -> tuple[Cut, ...]:
+    """Cuts made for this fleet: they tell its ceiling, and that of its multiples, as well as the time allows."""
+    began, fleet = time.monotonic(), np.array(counts, np.int32)
+    duels = [_Duel(view, options, steps, threads) for view in views]
+    rounds = 0
+    while rounds < 2 * CHECK or time.monotonic() - began < seconds:
+        rounds += 1
+        for duel in duels:
+            duel.play(fleet)
+    return tuple(cut for duel in duels for cut in duel.cuts())
 
 
 def _rule_out(
