@@ -60,7 +60,7 @@ def test_a_sector_promises_its_own_rate_inside_and_nothing_outside(graph) -> Non
     of = {kind: looks.search_of(kind, AIRCRAFT.camera, ["person"], AREA.requirement.height_agl_m, AREA.weather)
           for kind in ("sweep", "stare")}  # fmt: skip
     sooner = of["sweep"].independent_s / of["stare"].independent_s
-    assert sooner > 2.0
+    assert sooner > 1.5
     inside = sector > 0.0
     assert inside.any() and (sweep[inside] > 0.0).all()
     assert sector[inside] == pytest.approx(sweep[inside] * sooner, rel=1e-5)
@@ -101,9 +101,9 @@ def test_every_way_comes_again_with_each_look_and_flies_the_same(net) -> None:
 
 
 def test_a_written_segment_says_what_is_looked_at_on_each_leg(net) -> None:
-    more = gimbal.with_looks(replace(places.ridge_area(), zones=()), net, ["sweep", "stare"])
+    more = gimbal.with_looks(replace(places.ridge_area(), zones=()), net, ["border", "stare"])
     spots = np.flatnonzero((more.arc_from == more.arc_to) & (more.arc_from < more.base_node))
-    node = more.arc_from[next(a for a in spots if more.arc_look[a])]
+    node = int(np.bincount(more.arc_from[spots]).argmax())
     at = {int(more.arc_look[a]): int(a) for a in spots if more.arc_from[a] == node}
     first, second = sorted(look for look in at if look)[:2]
     flown = [at[first], at[first], at[second], at[0], at[0]]
@@ -163,11 +163,10 @@ def test_a_plan_with_sectors_keeps_its_floor_and_its_looks_deliver_what_its_rate
     rng = np.random.default_rng(3)
     planned = strategies.out_and_back(AREA, half_m=700.0)
 
+    choice = (SWEEP, Look("border", math.pi / 2.0), *looks.STARES)
+
     def turned(segment: Segment) -> Segment:
-        choice = [
-            looks.aimed(AREA, ["border", "stare"], x, y, 900.0) for x, y in zip(segment.x_m, segment.y_m, strict=True)
-        ]
-        return replace(segment, looks=tuple(one[int(rng.integers(len(one)))] for one in choice[1:]))
+        return replace(segment, looks=tuple(choice[int(k)] for k in rng.integers(len(choice), size=3)))
 
     planned = replace(planned, segments=tuple(turned(s) if s.id % 3 == 1 else s for s in planned.segments))
     kinds = [look.kind for segment in planned.segments for look in segment.looks]

@@ -130,37 +130,41 @@ def test_a_sector_holds_what_lies_in_it_from_both_ends_of_a_leg_all_along_the_le
 
 
 def test_the_margin_is_the_distance_to_the_sectors_edges() -> None:
-    look = Look("stare", 0.0)  # north, between north-west and north-east
-    assert looks.holds(look, 0.0, 1000.0, margin_m=707.0) and not looks.holds(look, 0.0, 1000.0, margin_m=708.0)
+    look = Look("stare", 0.0)  # north
+    deep_m = 1000.0 * math.sin(looks.SECTOR_RAD / 2.0)
+    assert looks.holds(look, 0.0, 1000.0, margin_m=deep_m - 1.0)
+    assert not looks.holds(look, 0.0, 1000.0, margin_m=deep_m + 1.0)
     assert not looks.holds(look, 0.0, -1000.0)
     assert looks.holds(SWEEP, 0.0, -1000.0, margin_m=1e9)
 
 
+def at(inward_m: float) -> tuple[float, float]:
+    """A place so far behind the middle of the border, which runs north; ours lies east."""
+    foot = lines.point_at(FLAT.border.xy_m, lines.chainages(FLAT.border.xy_m)[-1] / 2.0)
+    return float(foot[0]) + inward_m, float(foot[1])
+
+
+FLAT = replace(
+    AREA, zones=(), border=replace(AREA.border, xy_m=np.array([[0.0, -4000.0], [0.0, 4000.0]])),
+    requirement=replace(AREA.requirement, depth_m=6000.0),
+)  # fmt: skip
+EAST, WEST = math.pi / 2.0, 1.5 * math.pi
+
+
 def test_a_border_look_is_square_to_the_line_and_faces_the_middle_of_the_strip() -> None:
-    flat = replace(AREA, zones=())
-    for x_m, y_m in ((1500.0, 0.0), (2400.0, 1000.0)):
-        chainage, inward = lines.inward_offset(flat.border.xy_m, flat.border.ours, x_m, y_m)
-        (sweep, look) = looks.aimed(flat, ["sweep", "border"], x_m, y_m, 300.0)
-        assert sweep == SWEEP and look.kind == "border"
-        foot = lines.point_at(flat.border.xy_m, chainage)[0]
-        away = np.array([math.sin(look.azimuth_rad), math.cos(look.azimuth_rad)])
-        outwards = np.array([x_m, y_m]) - foot
-        sign = 1.0 if inward[0] < flat.requirement.depth_m / 2.0 else -1.0
-        assert sign * (away @ outwards) / np.linalg.norm(outwards) > 0.999
+    for inward_m, azimuth_rad in ((300.0, EAST), (5700.0, WEST)):
+        (sweep, look) = looks.aimed(FLAT, ["sweep", "border"], *at(inward_m), 1500.0)
+        assert sweep == SWEEP and look == Look("border", pytest.approx(azimuth_rad))
+
+
+def test_no_sector_is_offered_where_a_sweep_wastes_nothing() -> None:
+    assert looks.aimed(FLAT, ["sweep", "border", "stare"], *at(3000.0), 1500.0) == (SWEEP,)
 
 
 def test_no_sector_is_aimed_abroad_or_into_a_no_look_zone() -> None:
-    flat = replace(AREA, zones=())
-    near, _ = lines.inward_offset(flat.border.xy_m, flat.border.ours, 1500.0, 0.0)
-    foot = lines.point_at(flat.border.xy_m, near)[0]
-    stares = [look for look in looks.aimed(flat, ["stare"], foot[0] + 400.0, foot[1], 1500.0) if look != SWEEP]
-    assert 0 < len(stares) < len(looks.STARES)
-    for look in stares:
-        far = (
-            foot + np.array([400.0, 0.0]) + 1500.0 * np.array([math.sin(look.azimuth_rad), math.cos(look.azimuth_rad)])
-        )
-        assert lines.inward_offset(flat.border.xy_m, flat.border.ours, *far)[1][0] >= 0.0
-    village = places._square("village", "no_look", 2600.0, 0.0, 300.0)
-    east = Look("stare", math.pi / 2.0)
-    assert east in looks.aimed(flat, ["stare"], 1500.0, 0.0, 1500.0)
-    assert east not in looks.aimed(replace(flat, zones=(village,)), ["stare"], 1500.0, 0.0, 1500.0)
+    towards = [look.azimuth_rad for look in looks.aimed(FLAT, ["stare"], *at(200.0), 1500.0)[1:]]
+    assert towards == [pytest.approx(EAST)]
+    x_m, y_m = at(3000.0)
+    village = places._square("village", "no_look", x_m + 800.0, y_m, 1400.0)
+    away = [look.azimuth_rad for look in looks.aimed(replace(FLAT, zones=(village,)), ["stare"], x_m, y_m, 1500.0)[1:]]
+    assert away == [pytest.approx(WEST)]

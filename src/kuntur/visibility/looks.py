@@ -1,14 +1,18 @@
 """Gimbal plans: the search that each kind of look is, which ground its sector holds, and where it is aimed.
 
-A *sweep* turns all round. A *sector* is a quarter of a turn whose middle keeps its azimuth over a whole leg, whatever
-the aircraft's heading; the gimbal is round in it sooner, so ground in it is looked at more often and other ground not
-at all. All sectors are equally wide, so an aircraft need only be told the middle (`codecs.missions`).
+A *sweep* turns all round. A *sector* is half a turn whose middle keeps its azimuth over a whole leg, whatever the
+aircraft's heading; the gimbal is round in it sooner, so ground in it is looked at more often and other ground not at
+all. All sectors are equally wide, so an aircraft need only be told the middle (`codecs.missions`).
 
 Two kinds of sector differ in how they are aimed:
 
 - *border*: square to the border line, on the side where more of the watched strip lies: away from the line in the
   strip's outer half, towards it in the inner one. Near the line half of a sweep is spent abroad, where nothing counts.
 - *stare*: fixed on the ground to the north, east, south or west, whichever the planner finds worth most.
+
+A sector is worth having only where a sweep wastes looks: over ground that all counts, the same looks spread all round
+find more (each further look at a place is worth less). So one is offered only where it holds enough more of what
+counts (`WORTH`).
 """
 
 from __future__ import annotations
@@ -27,8 +31,13 @@ from kuntur.model.place import Area, Shown, Weather
 from kuntur.model.plans import SWEEP, Look, LookKind
 from kuntur.visibility import detection
 
-SECTOR_RAD: Final = math.radians(90.0)
-"""Ours: a usual camera is round in about 10 s then, `detection.CORRELATION_S`; sooner would count no more."""
+FloatArray = NDArray[np.float64]
+
+SECTOR_RAD: Final = math.radians(180.0)
+"""Ours; tuned: see docs/decisions/0027."""
+
+WORTH: Final = 1.3
+"""Ours; tuned: a sector is offered where the share of its ground that counts is so many times that of a sweep."""
 
 OFF_TRACK_M: Final = 200.0
 """An aircraft is within this of its planned place: it circles where it waits and cuts its corners, at the turn radius
@@ -70,19 +79,40 @@ def in_sector(middle_rad: ArrayLike, dx_m: ArrayLike, dy_m: ArrayLike, *, margin
 
 
 def aimed(area: Area, kinds: Iterable[LookKind], x_m: float, y_m: float, reach_m: float) -> tuple[Look, ...]:
-    """The looks of these kinds that a camera of this reach may be given there, the sweep first.
+    """The looks of these kinds that are worth giving to a camera of this reach there, the sweep first.
 
-    A sector is aimed neither abroad nor into a no-look zone: none of the ground within reach on its middle line may lie
-    there. (What its sides, or a sweep, show of such ground counts nothing; whether it may be looked at is for
-    `oversight.policy` to say.)
+    Ground counts inside the watched strip and outside no-look zones, so a sector is aimed abroad, or into such a zone,
+    never for what it would see there. Whether the little that its sides show of it may be looked at is for
+    `oversight.policy` to say, as with a sweep.
     """
-    found = [SWEEP]
+    wanted: list[Look] = []
     for kind in kinds:
         if kind == "border":
-            found.append(_border(area, x_m, y_m))
+            wanted.append(_border(area, x_m, y_m))
         elif kind == "stare":
-            found.extend(STARES)
-    return tuple(look for look in found if look.kind == "sweep" or _allowed(area, look, x_m, y_m, reach_m))
+            wanted.extend(STARES)
+    counts = _counts(area, x_m + reach_m * _AROUND[0], y_m + reach_m * _AROUND[1])
+    return (SWEEP, *(look for look in wanted if counts[holds(look, *_AROUND)].mean() > WORTH * counts.mean()))
+
+
+def _counts(area: Area, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:
+    """Whether ground there lies in the watched strip and may be looked at."""
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x_m, y_m)
+    found = np.asarray((inward >= 0.0) & (inward <= area.requirement.depth_m))
+    for zone in area.zones:
+        if zone.kind == "no_look":
+            found &= ~lines.inside(zone.xy_m, x_m, y_m)
+    return found
+
+
+def _disc() -> FloatArray:
+    """East and north of points (2, n) spread evenly over a disc of radius 1."""
+    radius = np.sqrt((np.arange(8) + 0.5) / 8.0)
+    azimuth = np.arange(32) * math.pi / 16.0 + math.pi / 32.0
+    return np.stack([np.outer(radius, np.sin(azimuth)).ravel(), np.outer(radius, np.cos(azimuth)).ravel()])
+
+
+_AROUND: Final = _disc()
 
 
 def _border(area: Area, x_m: float, y_m: float) -> Look:
@@ -94,12 +124,3 @@ def _border(area: Area, x_m: float, y_m: float) -> Look:
     outer = float(inward[0]) < area.requirement.depth_m / 2.0
     azimuth_deg = round(math.degrees(away if outer else away + math.pi)) % 360
     return Look(kind="border", azimuth_rad=math.radians(azimuth_deg))
-
-
-def _allowed(area: Area, look: Look, x_m: float, y_m: float, reach_m: float) -> bool:
-    far_m = np.linspace(0.0, reach_m, 12)
-    x, y = x_m + far_m * math.sin(look.azimuth_rad), y_m + far_m * math.cos(look.azimuth_rad)
-    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x, y)
-    if (inward < 0.0).any():
-        return False
-    return not any(zone.kind == "no_look" and lines.inside(zone.xy_m, x, y).any() for zone in area.zones)
