@@ -35,10 +35,14 @@ def area() -> Area:
     fleet = (
         replace(wing, id="wing-n", airframe=lasting),
         replace(wing, id="wing-s", airframe=lasting, base_id="south", system_id=4),
-        replace(rotor, id="rotor", turnround_s=600.0),
+        replace(rotor, id="rotor", airframe=replace(rotor.airframe, endurance_s=4800.0, battery_wh=1100.0)),
     )
     return replace(
-        made, fleet=replace(made.fleet, aircraft=fleet), crossers=made.crossers[:1], input_hashes={"terrain": "ab"}
+        made,
+        fleet=replace(made.fleet, aircraft=fleet),
+        crossers=(replace(made.crossers[0], speed_factor=0.5),),
+        requirement=replace(made.requirement, duration_s=4.0 * WAVE_S),
+        input_hashes={"terrain": "ab"},
     )
 
 

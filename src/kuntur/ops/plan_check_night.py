@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -164,9 +164,9 @@ def _home_s(area: Area, air: Air, own: Iterable[Segment], pad: Point) -> dict[Po
     number: dict[tuple[float, ...], int] = {}
     place: dict[Point, int] = {}
     for point in itertools.chain([pad], *(_points(s) for s in own)):
-        place[point] = number.setdefault(tuple(round(v, 1) for v in point), len(number))
+        place[point] = number.setdefault(_spot(point), len(number))
     legs = different(own)
-    ends = [[number[tuple(round(float(v), 1) for v in p)] for p in points] for points in (legs.a_m, legs.b_m)]
+    ends = [[number[_spot(p.tolist())] for p in points] for points in (legs.a_m, legs.b_m)]
     there, back = _way_s(area, air, legs.a_m, legs.b_m), _way_s(area, air, legs.b_m, legs.a_m)
     cost: dict[tuple[int, int], float] = defaultdict(lambda: math.inf)
     for a, b, ab, ba in zip(*ends, there, back, strict=True):
@@ -177,6 +177,11 @@ def _home_s(area: Area, air: Air, own: Iterable[Segment], pad: Point) -> dict[Po
     graph = csr_array((np.array([v for _, v in known]), (cols, rows)), shape=(len(number), len(number)))
     least = dijkstra(graph, indices=place[pad])
     return {point: float(least[i]) for point, i in place.items()}
+
+
+def _spot(point: Sequence[float]) -> tuple[float, ...]:
+    """A place to 10 cm, the same for a point and for its rounding to 1 cm."""
+    return tuple(round(round(v, 2), 1) for v in point)
 
 
 def _way_s(area: Area, air: Air, from_m: FloatArray, to_m: FloatArray) -> FloatArray:
