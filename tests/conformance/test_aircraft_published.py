@@ -5,20 +5,21 @@
 | DeltaQuad Pro without payload, fitted with 1.2 kg of it: 120 km at 18 m/s | 111 min | 107 min | -3 % |
 | the same: top speed | 28 m/s | 25.9 m/s | -8 % |
 | the same: stall speed | 12 m/s | 11.7 m/s | -3 % |
-| DJI FlyCart 30 with 15 kg on Everest, April 2024, fitted to its payload of 30 kg: height it flew at | 6,194 m | 5,060 m | -18 % |
-| DJI Mavic 3 from the top of Everest, May 2022: height it flew at | 9,232 m | 6,000 m | -35 %: its published ceiling |
-| 3DR Solo: current in cruise over hover | 0.80 | 1 (unknown disc: no relief) | +25 % |
-| WingtraOne, least flight time at 3,000 m over 2,000 m, 25 degrees | 0.67 | 0.95 | +43 %: see below |
+| DJI FlyCart 30, 15 kg on Everest, fitted to its payload of 30 kg: highest flown | 6,194 m | 5,060 m | -18 % |
+| DJI Mavic 3 from the top of Everest: highest flown | 9,232 m | 6,000 m | -35 %: its published ceiling |
+| 3DR Solo: current in cruise over hover | 0.80 | 1: no disc area, no relief | +25 % |
+| WingtraOne: least flight time at 3,000 m over that at 2,000 m | 0.67 | 0.95 | +43 %: see below |
 
 Sources: DeltaQuad vehicle specifications (github.com/sanderux/dqdocs, vehicle-specifications.md: the catalog's, both
-columns); viewusglobal.com/asia/article/66065 quoting Xinhua (15 kg carried above 6,000 m, 20,322.8 ft reached: 6,194 m)
-and the DJI Payload SDK tutorial, "Choose hardware platform" (65 kg, 30 kg of payload); uasnorway.no on the Mavic 3 (9,232 m); discuss.ardupilot.org topic
-32200 (Solo: 20 A and 16 A); knowledge.wingtra.com, "How altitude above mean sea level affects triggering of RTH".
+columns). FlyCart 30: viewusglobal.com/asia/article/66065 quoting Xinhua on April 2024 (15 kg carried above 6,000 m,
+20,322.8 ft reached) and the DJI Payload SDK tutorial, "Choose hardware platform" (65 kg, 30 kg of payload). Mavic 3:
+uasnorway.no on May 2022. Solo: discuss.ardupilot.org, topic 32200 (20 A and 16 A). WingtraOne: knowledge.wingtra.com,
+"How altitude above mean sea level affects triggering of RTH" (30 and 20 min at about 25 degrees).
 
 All but the last err to the safe side. WingtraOne's guideline is the time until its battery calls it home, and its hover
-at take-off and landing grows with height while the battery does not: Kuntur has no figure for the energy of a vertical
-take-off of a wing (the catalog says `unknown`), so such aircraft last less in thin air than we plan. Their makers' time
-at altitude should be given as endurance_s where it is known.
+at take-off and landing grows with height while the battery does not. Kuntur has no figure for the energy of a wing's
+vertical take-off (the catalog says `unknown`): such aircraft last less in thin air than planned, so give them a lower
+endurance_s in the area file, from flights at that height.
 """
 
 from __future__ import annotations
