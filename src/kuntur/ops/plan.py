@@ -17,7 +17,7 @@ from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import certify
 from kuntur.ops.plan_check import check_strategy
 from kuntur.ops.plan_picture import draw_plan
-from kuntur.patrol import columns, strategy
+from kuntur.patrol import columns, quiet, strategy
 from kuntur.patrol.draw import strategy_sha256
 
 Progress = Callable[[float, str], None]
@@ -119,8 +119,8 @@ def _searched(
 
 def _drafted(setting: strategy.Setting, search: columns.Search, rng: np.random.Generator, spent_s: float) -> Strategy:
     """The written plan with a certificate that promises nothing yet."""
-    before = strategy.quiet_columns(setting, range(setting.lead), rng)
-    after = strategy.quiet_columns(setting, range(setting.waves - setting.tail, setting.waves), rng)
+    before = quiet.quiet_columns(setting, range(setting.lead), rng)
+    after = quiet.quiet_columns(setting, range(setting.waves - setting.tail, setting.waves), rng)
     wave_s = setting.wave_steps * setting.area.requirement.crosser_step_s
     blank = _blank(setting, search, setting.lead * wave_s, (setting.waves - setting.tail) * wave_s, spent_s)
     return strategy.written(setting, search.best_columns, search.best_sigma, before, after, blank)

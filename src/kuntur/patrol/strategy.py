@@ -278,18 +278,20 @@ def written(
     setting: Setting,
     chosen: list[list[Column]],
     sigma: list[FloatArray],
-    before: list[Column],
-    after: list[Column],
+    before: list[list[Column]],
+    after: list[list[Column]],
     certificate: Certificate,
 ) -> Strategy:
-    """The plan as it is flown and drawn from. chosen, sigma: the promised waves; before, after: one column a wave."""
+    """The plan as it is flown and drawn from. chosen, sigma: the promised waves; before, after: the waves around them,
+    their columns equally likely."""
     area = setting.area
     step_s = area.requirement.crosser_step_s
     segments: list[Segment] = []
     known: dict[tuple[int, int, bytes], int] = {}
     waves = []
-    all_columns = [[c] for c in before] + chosen + [[c] for c in after]
-    all_sigma = [np.ones(1)] * len(before) + sigma + [np.ones(1)] * len(after)
+    all_columns = before + chosen + after
+    even = [[np.full(len(wave), 1.0 / len(wave)) for wave in waves] for waves in (before, after)]
+    all_sigma = even[0] + sigma + even[1]
     for w, (options, shares) in enumerate(zip(all_columns, all_sigma, strict=True)):
         weights = whole_weights(shares)
         drawn = []
@@ -435,27 +437,6 @@ def same_rates(area: Area, view: View, crosser: CrosserClass) -> View | None:
     if not exposure.same_nodes(graph, view.graph):
         return None
     return exposure.with_graph(view, graph)
-
-
-def quiet_columns(setting: Setting, waves: range, rng: np.random.Generator) -> list[Column]:
-    """One column for each wave outside the promise: on the way to the stations or home, looking about on the way."""
-    found = []
-    for w in waves:
-        flows = [
-            columns.noise(view, setting.wave_steps, 0.5, rng)[:: max(1, setting.wave_steps // 2)]
-            for view in setting.views
-        ]
-        sparse = []
-        for view, flow in zip(setting.views, flows, strict=True):
-            field = np.zeros((setting.wave_steps, view.graph.count), np.float32)
-            field[:: max(1, setting.wave_steps // 2)] = flow
-            sparse.append(field)
-        tries = (columns.column(setting.crews, setting.views, w, sparse, rng, passes=1) for _ in range(24))
-        made = next((c for c in tries if c is not None), None)
-        if made is None:
-            raise no_column(w)
-        found.append(made)
-    return found
 
 
 def no_column(wave: int) -> InfeasibleError:
