@@ -20,7 +20,7 @@ from kuntur.model.records import Action
 from kuntur.model.tracks import AlertKind, FeedItem
 from kuntur.ops import area as area_ops
 from kuntur.store import embedded
-from kuntur.visibility import acquisition, detection
+from kuntur.visibility import acquisition, detection, looks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -167,7 +167,7 @@ def test_the_sensor_page_has_the_constants_of_the_code() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)`( [a-z_]+)? \| ([\d.]+)", page, re.MULTILINE)
     assert len(rows) >= 30
     for constant, target, value in rows:
-        known = getattr(acquisition, constant, None) or getattr(detection, constant)
+        known = next(getattr(room, constant) for room in (acquisition, detection, looks) if hasattr(room, constant))
         told = known[target.strip()] if target else next(iter(known.values())) if isinstance(known, dict) else known
         assert float(value) == pytest.approx(told, rel=1e-3), constant
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import places
@@ -12,6 +14,7 @@ from msgspec.structs import replace
 
 from kuntur.errors import ConfigError
 from kuntur.geodesy import frames, lines
+from kuntur.io import catalog
 from kuntur.model.place import Weather
 from kuntur.model.plans import SWEEP, Look
 from kuntur.visibility import detection, looks
@@ -168,3 +171,31 @@ def test_no_sector_is_aimed_abroad_or_into_a_no_look_zone() -> None:
     village = places._square("village", "no_look", x_m + 800.0, y_m, 1400.0)
     away = [look.azimuth_rad for look in looks.aimed(replace(FLAT, zones=(village,)), ["stare"], x_m, y_m, 1500.0)[1:]]
     assert away == [pytest.approx(WEST)]
+
+
+def test_the_pages_sweep_widths_of_each_look_are_those_of_the_code() -> None:
+    """A straight pass of the page's camera, the sector square to the track or ahead."""
+    one = next(camera for camera in catalog.read().camera if camera.id == "lwir_1280_35mm")
+    camera, speed_mps, height_m = catalog.camera(one), 35.2, 300.0
+    sweep = looks.search_of("sweep", camera, ["person"], height_m, Weather())
+    sector = looks.search_of("stare", camera, ["person"], height_m, Weather())
+    reach_m = detection.max_range_m(camera, "person", Weather())
+    off, along = np.meshgrid(np.linspace(-reach_m, reach_m, 401), np.linspace(-reach_m, reach_m, 801), indexing="ij")
+    across_m = np.hypot(off, along)
+    page = (Path(__file__).parents[2] / "docs" / "explanation" / "sensor-model.md").read_text()
+    for name, search, look in (
+        ("sweep", sweep, SWEEP),
+        ("sector to one side", sector, Look("stare", EAST)),
+        ("sector ahead", sector, Look("stare", 0.0)),
+    ):
+        rate_hz = detection.detection_rate_hz(
+            camera, search, "person", Weather(), np.hypot(across_m, height_m), np.arctan2(height_m, across_m)
+        )
+        exposure = np.trapezoid(rate_hz * looks.holds(look, off, along), along, axis=1) / speed_mps
+        widths = [
+            float(np.trapezoid(-np.expm1(-exposure[side]), off[side, 0]))
+            for side in (slice(None), slice(len(off) // 2, None))
+        ]
+        row = re.search(rf"^\| {name} \| (\d+) s \| (\d+) m \| (\d+) m \|$", page, re.MULTILINE)
+        assert row
+        assert [float(told) for told in row.groups()] == pytest.approx([search.revolution_s, *widths], rel=0.005)
