@@ -1,9 +1,9 @@
 """Simulated crossings: naive crossers who take a quick way over the border, and crossers who walk a given route.
 
 A naive crosser does not know the patrol. The way is the fastest one over the terrain from a border cell drawn evenly
-along the border to the required depth (`patrol.crossers`), begun at a moment drawn evenly over the watch, at a typical
-speed: Tobler's off-path walker, or the class's driving speed. Adaptive crossers come from `patrol.game` as routes with
-their own times.
+along the border to the required depth (`patrol.crossers`), begun at a moment drawn evenly over the watch (or the times
+of its class), at a typical speed: Tobler's off-path walker, or the class's driving speed. Adaptive crossers come from
+`patrol.game` as routes with their own times.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kuntur.errors import InfeasibleError
 from kuntur.geodesy import grid, lines
 from kuntur.model.place import Area, CrosserClass
 from kuntur.patrol import crossers, paces
@@ -27,14 +28,24 @@ DRIVE_FACTOR: Final = 0.6  # chosen: a naive driver goes at this share of the cl
 
 
 def naive(area: Area, rng: np.random.Generator, n: int) -> list[SimulatedCrosser]:
-    """n crossers of the area's classes in turn, all through before the watch ends where the way is short enough."""
-    routes = [_Routes(area, crosser) for crosser in area.crossers]
+    """n crossers of the classes that find a way, in turn, all through before the watch ends where it is short enough.
+
+    Raises InfeasibleError where no class finds one.
+    """
+    routes = [ways for ways in (_Routes(area, crosser) for crosser in area.crossers) if ways.found]
+    if not routes:
+        raise InfeasibleError(
+            f"None of the area's crossers finds a way over {area.border.name}.",
+            remedy="Correct [[crosser]], [[water]] or [[road]].",
+        )
     found = []
     for k in range(n):
         ways = routes[k % len(routes)]
         xy_m = ways.draw(rng)
         took_s = _times(area, ways.crosser, xy_m)
-        start_s = rng.uniform(0.0, max(area.requirement.duration_s - took_s[-1], 0.0))
+        crosser, latest_s = ways.crosser, max(area.requirement.duration_s - took_s[-1], 0.0)
+        until_s = latest_s if crosser.start_until_s is None else min(latest_s, crosser.start_until_s)
+        start_s = rng.uniform(min(crosser.start_from_s, until_s), until_s)
         found.append(from_route(f"naive-{k + 1}", ways.crosser, start_s + took_s, xy_m[:, 0], xy_m[:, 1]))
     return found
 
@@ -73,6 +84,11 @@ class _Routes:
         )
         took, self._next = crossers.steps_to_goal(graph)
         self._starts = graph.starts[np.isfinite(took[graph.starts])]
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any way."""
+        return len(self._starts) > 0
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """Points (k, 2) of one way: from the other side, over the border, to the depth."""
