@@ -94,7 +94,7 @@ class Rotor(Struct, frozen=True, kw_only=True):
         return float(speeds[np.argmin([self.load(float(v), mass_factor, sigma) / v for v in speeds])])
 
     def _wake_share(self, airspeed_mps: float, mass_factor: float, sigma: float) -> float:
-        """Induced velocity over that of hover: the positive root of Glauert's equation for level flight at small tilt."""
+        """Induced velocity over that of hover: the root of Glauert's equation for level flight at small tilt."""
         if self.wake_mps is None:
             return 1.0
         speed2 = airspeed_mps**2 / (self.wake_mps**2 * mass_factor / sigma)
