@@ -168,7 +168,7 @@ def test_no_sector_is_aimed_abroad_or_into_a_no_look_zone() -> None:
     towards = [look.azimuth_rad for look in looks.aimed(FLAT, ["stare"], *at(200.0), 1500.0)[1:]]
     assert towards == [pytest.approx(EAST)]
     x_m, y_m = at(3000.0)
-    village = places._square("village", "no_look", x_m + 800.0, y_m, 1400.0)
+    village = places._square("village", "no_look", x_m + 900.0, y_m, 850.0)
     away = [look.azimuth_rad for look in looks.aimed(replace(FLAT, zones=(village,)), ["stare"], x_m, y_m, 1500.0)[1:]]
     assert away == [pytest.approx(WEST)]
 

@@ -81,8 +81,8 @@ def in_sector(middle_rad: ArrayLike, dx_m: ArrayLike, dy_m: ArrayLike, *, margin
 def aimed(area: Area, kinds: Iterable[LookKind], x_m: float, y_m: float, reach_m: float) -> tuple[Look, ...]:
     """The looks of these kinds that are worth giving to a camera of this reach there, the sweep first.
 
-    Ground counts inside the watched strip and outside no-look zones, so a sector is aimed abroad, or into such a zone,
-    never for what it would see there. Whether the little that its sides show of it may be looked at is for
+    Ground counts inside the watched strip and outside no-look zones. None of the ground within reach on a sector's
+    middle line may lie abroad or in such a zone; whether the little that its sides show of it may be looked at is for
     `oversight.policy` to say, as with a sweep.
     """
     wanted: list[Look] = []
@@ -92,7 +92,17 @@ def aimed(area: Area, kinds: Iterable[LookKind], x_m: float, y_m: float, reach_m
         elif kind == "stare":
             wanted.extend(STARES)
     counts = _counts(area, x_m + reach_m * _AROUND[0], y_m + reach_m * _AROUND[1])
-    return (SWEEP, *(look for look in wanted if counts[holds(look, *_AROUND)].mean() > WORTH * counts.mean()))
+    worth = [look for look in wanted if counts[holds(look, *_AROUND)].mean() > WORTH * counts.mean()]
+    return (SWEEP, *(look for look in worth if _allowed(area, look, x_m, y_m, reach_m)))
+
+
+def _allowed(area: Area, look: Look, x_m: float, y_m: float, reach_m: float) -> bool:
+    far_m = np.linspace(0.0, reach_m, 24)
+    x, y = x_m + far_m * math.sin(look.azimuth_rad), y_m + far_m * math.cos(look.azimuth_rad)
+    _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, x, y)
+    if (inward < 0.0).any():
+        return False
+    return not any(zone.kind == "no_look" and lines.inside(zone.xy_m, x, y).any() for zone in area.zones)
 
 
 def _counts(area: Area, x_m: FloatArray, y_m: FloatArray) -> NDArray[np.bool_]:
