@@ -24,6 +24,16 @@ def wrap_pi(angle_rad: float) -> float:
     return (angle_rad + math.pi) % (2.0 * math.pi) - math.pi
 
 
+def at_least(prob: float, digits: int = 2) -> float:
+    """A proven lower bound as it is printed: rounded down, so that no more is said than was proven."""
+    return math.floor(prob * 10.0**digits + 1e-9) / 10.0**digits
+
+
+def at_most(prob: float, digits: int = 2) -> float:
+    """A proven upper bound as it is printed: rounded up."""
+    return math.ceil(prob * 10.0**digits - 1e-9) / 10.0**digits
+
+
 def seconds(t_ns: int) -> float:
     """Nanoseconds to seconds."""
     return t_ns / NS_PER_S

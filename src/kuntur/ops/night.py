@@ -42,7 +42,7 @@ from kuntur.sim import adaptive, crossings
 from kuntur.sim.clock import SimClock
 from kuntur.sim.world import World, save_world
 from kuntur.store.embedded import WatchStore
-from kuntur.units import NS_PER_S
+from kuntur.units import NS_PER_S, at_least, at_most
 
 Progress = Callable[[str, float, str], None]
 Quiet = Callable[[float, str], None]
@@ -280,7 +280,8 @@ def promise(area: Area, strategy: Strategy) -> str:
     proof, asked = strategy.certificate, area.requirement.detection_prob
     meets = "meets" if proof.floor >= asked else "does NOT meet"
     return (
-        f"Detection: floor {proof.floor:.2f}, strongest attack found {proof.attack:.2f}, ceiling {proof.ceiling:.2f}; "
+        f"Detection: floor {at_least(proof.floor):.2f}, strongest attack found {proof.attack:.2f}, "
+        f"ceiling {at_most(proof.ceiling):.2f}; "
         f"this {meets} the {asked:.2f} asked for."
     )
 

@@ -17,8 +17,9 @@ from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import certify
 from kuntur.ops.plan_check import check_strategy
 from kuntur.ops.plan_picture import draw_plan
-from kuntur.patrol import columns, quiet, strategy
+from kuntur.patrol import columns, quiet, search, strategy
 from kuntur.patrol.draw import strategy_sha256
+from kuntur.units import at_least, at_most
 
 Progress = Callable[[float, str], None]
 
@@ -63,8 +64,8 @@ def plan(
     rng = np.random.default_rng(seed)
     setting = strategy.setting(area, progress=lambda f, w: progress(0.2 * f, w))
     strategy.require_window(setting)
-    search = _searched(setting, rng, began, seconds, progress)
-    drafted = _drafted(setting, search, rng, time.monotonic() - began)
+    found = _searched(setting, rng, began, seconds, progress)
+    drafted = _drafted(setting, found, rng, time.monotonic() - began)
     certified = certify.certified(
         area, drafted, seed=seed, setting=setting, progress=lambda f, w: progress(0.6 + 0.38 * f, w)
     )
@@ -73,20 +74,20 @@ def plan(
     if best < area.requirement.detection_prob and not accept_best:
         raise UnmetError(
             f"No plan found meets the requirement: detection {area.requirement.detection_prob:.2f} is asked for, the "
-            f"best certified floor is {best:.2f}, the strongest attack found leaves "
+            f"best certified floor is {at_least(best):.2f}, the strongest attack found leaves "
             f"{certified.certificate.attack:.2f}, and no schedule of this fleet exceeds "
-            f"{certified.certificate.ceiling:.2f}.",
+            f"{at_most(certified.certificate.ceiling):.2f}.",
             remedy="Add aircraft or better cameras, lower [requirement] detection_prob, give more --seconds, or keep "
             "the best plan with --accept-best.",
             strategy=certified,
         )
-    progress(1.0, f"floor {best:.2f}")
+    progress(1.0, f"floor {at_least(best):.2f}")
     return certified
 
 
 def _searched(
     setting: strategy.Setting, rng: np.random.Generator, began: float, seconds: float, progress: Progress
-) -> columns.Search:
+) -> search.Search:
     """Improve until the time kept for the proof begins. Ctrl-C stops early, once there is something to show."""
     promised = range(setting.lead, setting.waves - setting.tail)
     crews = [replace(c, stages=c.stages[promised.start : promised.stop]) for c in setting.crews]
@@ -103,31 +104,31 @@ def _searched(
     for w, wave in enumerate(first):
         if not wave:
             raise strategy.no_column(promised.start + w)
-    search = columns.search(crews, setting.views, first, rng)
+    found = search.search(crews, setting.views, first, rng)
     start = time.monotonic()
     stop = max(start + 0.1 * seconds, began + seconds - max(PROOF_SHARE * (seconds - prepared), 0.7 * prepared))
     try:
-        while (now := time.monotonic()) < stop or len(search.history) < 2:
-            columns.step(search, max(0.0, 1.0 - (now - start) / (stop - start)))
+        while (now := time.monotonic()) < stop or len(found.history) < 2:
+            search.step(found, max(0.0, 1.0 - (now - start) / (stop - start)))
             done = min(1.0, (time.monotonic() - start) / (stop - start))
-            progress(0.3 + 0.3 * done, f"round {len(search.history)}: floor {search.best_floor:.3f}")
+            progress(0.3 + 0.3 * done, f"round {len(found.history)}: floor {found.best_floor:.3f}")
     except KeyboardInterrupt:
-        if search.best_floor < 0.0:
+        if found.best_floor < 0.0:
             raise
-    return search
+    return found
 
 
-def _drafted(setting: strategy.Setting, search: columns.Search, rng: np.random.Generator, spent_s: float) -> Strategy:
+def _drafted(setting: strategy.Setting, found: search.Search, rng: np.random.Generator, spent_s: float) -> Strategy:
     """The written plan with a certificate that promises nothing yet."""
     before = quiet.quiet_columns(setting, range(setting.lead), rng)
     after = quiet.quiet_columns(setting, range(setting.waves - setting.tail, setting.waves), rng)
     wave_s = setting.wave_steps * setting.area.requirement.crosser_step_s
-    blank = _blank(setting, search, setting.lead * wave_s, (setting.waves - setting.tail) * wave_s, spent_s)
-    return strategy.written(setting, search.best_columns, search.best_sigma, before, after, blank)
+    blank = _blank(setting, found, setting.lead * wave_s, (setting.waves - setting.tail) * wave_s, spent_s)
+    return strategy.written(setting, found.columns, found.sigma, before, after, blank)
 
 
 def _blank(
-    setting: strategy.Setting, search: columns.Search, from_s: float, until_s: float, spent_s: float
+    setting: strategy.Setting, found: search.Search, from_s: float, until_s: float, spent_s: float
 ) -> Certificate:
     need = setting.area.requirement
     cell_m = setting.views[0].graph.cells.cell_m
@@ -144,7 +145,7 @@ def _blank(
         planning_step_s=need.crosser_step_s,
         audit_cell_m=cell_m,
         audit_step_s=need.crosser_step_s,
-        rounds=len(search.history),
+        rounds=len(found.history),
         solve_s=spent_s,
         attackers={},
         caveats=(),
@@ -157,19 +158,19 @@ def certificate_rows(planned: Strategy) -> list[tuple[str, str, str]]:
     """(name, value, against whom) for the screen: three numbers and what is said beside them."""
     c = planned.certificate
     rows = [
-        ("certified floor", f"{c.floor:.2f}", c.attackers.get("floor", "")),
+        ("certified floor", f"{at_least(c.floor):.2f}", c.attackers.get("floor", "")),
         ("strongest attack found", f"{c.attack:.2f}", c.attackers.get("attack", "")),
-        ("ceiling", f"{c.ceiling:.2f}", c.attackers.get("ceiling", "")),
+        ("ceiling", f"{at_most(c.ceiling):.2f}", c.attackers.get("ceiling", "")),
         ("if the draw leaks", f"{c.leak:.2f}", c.attackers.get("leak", "")),
         (
             "audit",
-            f"{c.floor_audit:.2f}",
+            f"{at_least(c.floor_audit):.2f}",
             f"floor on {c.audit_cell_m:.0f} m / {c.audit_step_s:.0f} s; on the planning lattice of "
-            f"{c.planning_cell_m:.0f} m / {c.planning_step_s:.0f} s it is {c.floor_planning:.2f}",
+            f"{c.planning_cell_m:.0f} m / {c.planning_step_s:.0f} s it is {at_least(c.floor_planning):.2f}",
         ),
     ]
     rows += [
-        (f"floor against {name}", f"{value:.2f}", "not part of the requirement")
+        (f"floor against {name}", f"{at_least(value):.2f}", "not part of the requirement")
         for name, value in c.class_floors.items()
         if name != c.crosser_class
     ]

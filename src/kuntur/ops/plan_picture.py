@@ -10,6 +10,7 @@ import numpy as np
 from kuntur.model.place import Area
 from kuntur.model.plans import Strategy
 from kuntur.ops import maps
+from kuntur.units import at_least, at_most
 
 COLOURS: Final = ("#1b6ca8", "#c4631a", "#3a7d44", "#7a3e9d", "#b5175c", "#5b5b5b")
 
@@ -20,7 +21,8 @@ def draw_plan(area: Area, planned: Strategy, path: Path) -> Path:
     sheet = maps.Sheet(
         area,
         f"Patrol plan · {area.title}",
-        f"certified floor {c.floor:.2f} · strongest attack found {c.attack:.2f} · ceiling {c.ceiling:.2f}",
+        f"certified floor {at_least(c.floor):.2f} · strongest attack found {c.attack:.2f} · "
+        f"ceiling {at_most(c.ceiling):.2f}",
     )
     segments = {s.id: s for s in planned.segments}
     share: dict[int, float] = {}

@@ -22,7 +22,7 @@ from kuntur.ops import charts
 from kuntur.ops.account import Coverage, FlownSortie, Redraw, Review, Share, Tried, achieved
 from kuntur.ops.charts import FloatArray, Layer, Mark, Words, percent
 from kuntur.ops.report_words import ATTACKERS, KINDS, OUTCOME, SEVERITY, SHORT, UNREAL, VERDICT
-from kuntur.units import NS_PER_S
+from kuntur.units import NS_PER_S, at_least, at_most
 
 SHOWN_ALERTS = 150
 
@@ -97,7 +97,7 @@ def _verdict(review: Review) -> str:
     )
     if review.certificate is None:
         return count.html()
-    floor = percent(review.certificate.floor)
+    floor = percent(at_least(review.certificate.floor))
     kind = "good" if detected.low_prob >= review.certificate.floor else "even"
     words = Words(
         f"The whole interval lies above the promised floor of {floor}.",
@@ -133,7 +133,14 @@ def _promise(review: Review, area: Area) -> str:
             rows.append((words, shares[name]))
     plan = review.certificate
     values = (
-        {} if plan is None else {"floor": plan.floor, "attack": plan.attack, "ceiling": plan.ceiling, "leak": plan.leak}
+        {}
+        if plan is None
+        else {
+            "floor": at_least(plan.floor),
+            "attack": plan.attack,
+            "ceiling": at_most(plan.ceiling),
+            "leak": plan.leak,
+        }
     )
     picture = charts.promise([Mark(prob=value, words=SHORT[name], kind=name) for name, value in values.items()], rows)
     table = "".join(
@@ -167,8 +174,8 @@ def _class_floors(review: Review, area: Area) -> str:
         crosser = known.get(class_id)
         name = crosser.name if crosser is not None else class_id
         inside = crosser is None or crosser.required
-        en.append(f"{name} {percent(floor)}" + ("" if inside else " (not part of the requirement)"))
-        es.append(f"{name} {percent(floor)}" + ("" if inside else " (fuera del requisito)"))
+        en.append(f"{name} {percent(at_least(floor))}" + ("" if inside else " (not part of the requirement)"))
+        es.append(f"{name} {percent(at_least(floor))}" + ("" if inside else " (fuera del requisito)"))
     return _note(Words(f"Floor by class: {'; '.join(en)}.", f"Piso por clase: {'; '.join(es)}."))
 
 

@@ -36,6 +36,7 @@ from kuntur.model.sizing import Sizing
 from kuntur.ops import cluster, plan, size_picture
 from kuntur.ops.size_answer import Answer, Marginal, Tried, words
 from kuntur.patrol import sizing, stations
+from kuntur.units import at_least, at_most
 
 Progress = Callable[[float, str], None]
 FloatArray = NDArray[np.float64]
@@ -96,8 +97,10 @@ def size(
         if floor.counts is None:
             raise InfeasibleError(
                 f"No fleet of up to {question.most_aircraft} of these aircraft can be certified for a detection of "
-                f"{wanted:.2f}: none of them exceeds {floor.highest:.2f}, whatever its plan (proven, on this lattice).",
-                remedy=f"Ask for less than {floor.highest:.2f}, raise [size] most_aircraft, or name better cameras.",
+                f"{wanted:.2f}: none of them exceeds {at_most(floor.highest):.2f}, whatever its plan "
+                "(proven, on this lattice).",
+                remedy=f"Ask for less than {at_least(floor.highest):.2f}, raise [size] most_aircraft, or name better "
+                "cameras.",
             )
         left = began + seconds - time.monotonic()
         each = each_s or max(area.requirement.solve_s, left / 8.0)

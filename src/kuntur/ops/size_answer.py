@@ -6,6 +6,8 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from kuntur.units import at_least, at_most
+
 
 class Tried(Struct, frozen=True, kw_only=True):
     """A fleet that was planned. ceiling: proven, no plan of it exceeds that. floor, attack: of its plan's certificate;
@@ -88,9 +90,10 @@ def interval(answer: Answer) -> list[str]:
     if answer.certified_cost is None or answer.certified_fleet is None:
         best = max((one.floor or 0.0 for one in answer.tried), default=0.0)
         said.append(
-            f"Certified: none of the {len(answer.tried)} fleets planned; the highest certified floor is {best:.2f}. "
+            f"Certified: none of the {len(answer.tried)} fleets planned; the highest certified floor is "
+            f"{at_least(best):.2f}. "
             f"That proves nothing too small: more time may do it. Proven is that no fleet of up to "
-            f"{answer.most_aircraft} exceeds {answer.highest:.2f}."
+            f"{answer.most_aircraft} exceeds {at_most(answer.highest):.2f}."
         )
     else:
         said.append(
@@ -117,7 +120,10 @@ def show(answer: Answer, console: Console) -> None:
     for column in ("fleet", answer.unit, "certified floor", "strongest attack found", "proven ceiling", ""):
         tried.add_column(column)
     for one in answer.tried:
-        numbers = ("-" if value is None else f"{value:.2f}" for value in (one.floor, one.attack, one.ceiling))
+        numbers = (
+            "-" if value is None else f"{said(value):.2f}"
+            for value, said in ((one.floor, at_least), (one.attack, float), (one.ceiling, at_most))
+        )
         tried.add_row(words(one.fleet), amount(one.cost), *numbers, "*" if one in best else one.why or "")
     console.print(tried)
     if answer.base_fleet is not None and answer.more:
