@@ -31,6 +31,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from kuntur.errors import ConfigError
 from kuntur.patrol import _kernels
 from kuntur.patrol.exposure import View
 
@@ -40,6 +41,8 @@ IntArray = NDArray[np.int32]
 
 _HALF_ULP: Final = 2.0**-24  # relative rounding of one float32 operation
 STATES_KEPT: Final = 400  # boundary states the best response is followed from; the rest stand for by resampling
+WHOLE: Final = 1e-12  # probabilities sum to 1 within this: every expectation is raised by as much
+_REMEDY: Final = "Plan again, or correct the weights: they must add up in every layout."
 
 
 class Mixture(Struct, frozen=True, kw_only=True, eq=False):
@@ -110,15 +113,32 @@ def mixture(
     ends: Sequence[IntArray] | None = None,
     start: FloatArray | None = None,
 ) -> Mixture:
-    """A mixture; with one layout at every boundary where none are given."""
+    """A mixture; with one layout at every boundary where none are given.
+
+    ConfigError where the probabilities of the columns that begin in a layout do not sum to 1, or of the first layouts:
+    a night that may end before its waves do would be worth too much.
+    """
     none = [np.zeros(len(s), np.int32) for s in sigma]
-    return Mixture(
+    made = Mixture(
         plans=tuple(plans),
         sigma=tuple(sigma),
         begins=tuple(none if begins is None else begins),
         ends=tuple(none if ends is None else ends),
         start=np.ones(1) if start is None else start,
     )
+    if abs(float(made.start.sum()) - 1.0) > WHOLE:
+        raise ConfigError(f"The first layouts' probabilities sum to {made.start.sum():.9g}, not to 1.", remedy=_REMEDY)
+    for wave, (chances, from_layout, layouts) in enumerate(zip(made.sigma, made.begins, made.layouts, strict=False)):
+        total = np.bincount(from_layout, chances, layouts)
+        wrong = np.flatnonzero(np.abs(total - 1.0) > WHOLE)
+        if len(total) > layouts or len(wrong):
+            at = layouts if len(total) > layouts else int(wrong[0])
+            raise ConfigError(
+                f"The probabilities of wave {wave}'s columns from layout {at} sum to {total[at]:.9g}, not to 1"
+                f"{', and nothing leads to that layout' if at >= layouts else ''}.",
+                remedy=_REMEDY,
+            )
+    return made
 
 
 def plan_of(view: View, plan: IntArray) -> IntArray:
