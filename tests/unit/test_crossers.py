@@ -17,7 +17,7 @@ from kuntur.io import crossing
 from kuntur.io.area_file import CrosserTable, RequirementTable, WaterTable
 from kuntur.model.place import Area, CrosserClass, Percentile, Road, Water
 from kuntur.ops import crossers as ops
-from kuntur.patrol import corridors, crossers, exposure, paces, ways
+from kuntur.patrol import corridors, crossers, exposure, game, paces, strategy, ways
 from kuntur.sim import crossings
 
 WALKER = CrosserClass(id="walker", name="Walker", mode="walk", target="person")
@@ -131,6 +131,25 @@ def test_nobody_squeezes_between_cliffs_that_meet_at_a_corner(area: Area) -> Non
     inside = (np.maximum(at.row2, at.col2) < 2 * n)[found.begin] & (np.maximum(at.row2, at.col2) < 2 * n)[found.end]
     assert inside.sum() > 100
     assert (side[found.begin] == side[found.end])[inside].all()
+
+
+def test_a_class_without_a_start_is_always_stopped(area: Area) -> None:
+    """No start, and a start without a way: nobody survives, whatever is flown."""
+    aside = Road(name="aside", kind="road", xy_m=np.array([(1500.0, -2000.0), (1500.0, 2000.0)]))
+    driver = replace(WALKER, name="Driver", mode="drive", target="light_vehicle", off_road=False)
+    graph = graph_of(replace(area, roads=(aside,)), driver, step_s=60.0)
+    assert len(graph.starts) == 0
+    path_m = np.array([[1500.0, -900.0, 4480.0], [1500.0, 900.0, 4480.0]])
+    pieces = exposure.cut([exposure.Track(t_s=np.array([0.0, 240.0]), xyz_m=path_m)], 60.0, 400.0)
+    view = exposure.view(area, [area.fleet.aircraft[0]], graph, [pieces])
+    mixture = game.mixture((np.zeros((1, 1, 40), np.int32),), (np.ones(1),))
+    assert game.backward(view, mixture).floor == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_cyclic_watch_is_refused_with_reasons(area: Area) -> None:
+    asked = replace(area, requirement=replace(area.requirement, cyclic=True, duration_s=86_400.0))
+    with pytest.raises(ConfigError, match="cyclic watch cannot be planned"):
+        strategy.setting(asked)
 
 
 # --- layers

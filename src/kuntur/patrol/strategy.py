@@ -66,6 +66,11 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
             f"{need.duration_s:g} a whole number of waves.",
             remedy="Change one of the three.",
         )
+    if need.cyclic:  # game.backward could (cycles=2); lead, tail, attack, leak and refutation of such a day cannot yet
+        raise ConfigError(
+            "[requirement]: a cyclic watch cannot be planned yet: who goes from one day into the next would be missed.",
+            remedy="Set cyclic = false; the plan then speaks of crossings that begin and end within the watch.",
+        )
     required = [crosser for crosser in area.crossers if crosser.required]
     if not required or not area.fleet.aircraft:
         raise ConfigError(
@@ -77,6 +82,8 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
     sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
     cells = crossers.strip(area, need.crosser_cell_m)
     graphs = [crossers.graph(area, cells, crosser, step_s) for crosser in required]
+    for graph in graphs:
+        crossers.require_way(area, graph)
     cuts = [exposure.cut(columns.tracks(net), step_s, SPACING_M) for net in nets]
     views = [
         exposure.view(
