@@ -200,3 +200,28 @@ def test_a_committed_matrix_game_is_attacked_at_its_value() -> None:
     mixture = small_games.committed_mixture(np.array([[[0]], [[1]], [[2]]], np.int32), np.ones(3) / 3)
     found = bounds.attack(view, mixture, np.random.default_rng(0), segments=2)
     assert found.detection[0] == pytest.approx(1.0 / 3.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_ceiling_is_above_the_value_over_all_schedules(seed: int) -> None:
+    """Every path of one aircraft, or of two, against every route: the matrix game's value is what can be reached."""
+    rng = np.random.default_rng(seed)
+    places, steps, cells, fleet = 3, 5, 4, 1 + seed % 2
+    arcs = {(u, u + 1): int(rng.integers(1, 3)) for u in range(cells)} | {(0, 2): 3, (1, 3): 2, (1, 0): 1}
+    shown = [{int(c): float(rng.exponential(1.2)) for c in rng.permutation(cells)[:2]} for _ in range(fleet * places)]
+    view = small_view([(u, v, t) for (u, v), t in arcs.items()], cells, [0, 1], shown, [places] * fleet)
+    net = small_games.walker_net(places, [(0, 1), (1, 2)])
+    routes = every_route(view, steps)
+    one = small_games.paths(net, steps)
+    h = [
+        _kernels.route_exposure(view.seen, np.ascontiguousarray(one + k * places)[None, :, None], routes, 1)[:, 0]
+        for k in range(fleet)
+    ]
+    joint = h[0].T if fleet == 1 else (h[0].T[:, None] + h[1].T[None]).reshape(-1, len(routes))
+    value, _, _ = small_games.matrix_value(-np.expm1(-joint))
+    pieces = [np.where(net.arc_from < places, k * places + net.arc_from, -1).astype(np.int32) for k in range(fleet)]
+    ceiling = bounds.ceiling(view, [net] * fleet, pieces, routes[:2], steps, rounds=25)
+    assert value - 1e-6 <= ceiling <= 1.0
+    additive, _, _ = small_games.matrix_value(joint)  # the bound's own limit: the game of expected exposure
+    assert ceiling >= -math.expm1(-additive) - 1e-4
+    assert ceiling <= -math.expm1(-1.3 * additive) + 1e-3  # and it comes near that

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
@@ -27,7 +28,11 @@ SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 Progress = Callable[[float, str], None]
 
-_NIGHTS_AT_ONCE = 16
+_NIGHTS_AT_ONCE: Final = 16
+_PARTS: Final = 8  # border segments and departure windows that the additive game's routes are looked for in
+_ROUTES_KEPT: Final = 1000
+_STEP: Final = 0.15  # tuned on one instance: 0.4 and half-way steps end higher after as many rounds
+_SPREAD: Final = 4  # fields of chance costs whose cheapest routes begin it
 
 
 class Attack(Struct, frozen=True, kw_only=True, eq=False):
@@ -57,8 +62,8 @@ def attack(
     Three sweeps of `tries` descents each. A descent looks for the cheapest route through the exposure expected given
     that the last route was not seen, until that gains nothing: -log E[e^-H] is concave in H, so no step loses. They
     begin from the cheapest routes of every border segment and departure window and those in `known` (best first, and
-    the best of each segment), then from averages of one to six nights drawn, then from the best routes so far with their
-    weights shaken. `tries` and `rounds` are the whole effort; rng is the only chance.
+    the best of each segment), then from averages of one to six nights drawn, then from the best routes so far with
+    their weights shaken. `tries` and `rounds` are the whole effort; rng is the only chance.
     """
     plan, share = squared(mixture, view)
     waves, steps = plan.shape[0], plan.shape[0] * plan.shape[3]
@@ -194,44 +199,121 @@ def ceiling(
     routes: IntArray,
     steps: int,
     *,
-    rounds: int = 12,
+    rounds: int = 80,
     threads: int = 2,
     progress: Progress = lambda *_: None,
 ) -> float:
     """Upper bound of what any schedule of these aircraft on their lattices can be worth against this class.
 
     routes: (n, steps * divisions) known routes to begin with. arc_pieces: per aircraft the first piece of each arc.
-    Each round solves the restricted additive game for rho, bounds every aircraft's best schedule against it, and adds
-    that schedule and the crosser's cheapest route. Every round's bound is valid; the least is returned.
+    Each round bounds every aircraft's best schedule against a mixture rho of routes, adds those schedules and the
+    crosser's cheapest routes, and solves the additive game of all routes and schedules known: expected exposure is a
+    sum over aircraft, so each has a mixture of its own. The next rho lies a little
+    towards its solution, which jumps, from the best rho so far. Every round's bound is valid; the least is returned.
     """
     if len(routes) == 0:
         return 1.0
-    divisions = view.graph.divisions
-    anywhere = np.zeros(len(view.graph.starts), np.int32)
-    anytime = np.array([0, steps * divisions], np.int32)
-    known = np.ascontiguousarray(routes[:200])
-    rho = np.full(len(known), 1.0 / len(known))
-    total = np.zeros((steps * divisions, view.graph.count), np.float32)
-    plans: list[IntArray] = []
-    least = math.inf
+    known = _Additive(view, len(nets), np.unique(routes, axis=0)[:100], steps, threads)
+    rho = np.full(len(known.routes), 1.0 / len(known.routes))
+    best, least = rho, math.inf
     for k in range(rounds):
-        flow = flow_of(view, known, rho, steps)
+        flow = flow_of(view, known.routes, rho, steps)
         found = [
             best_schedule(view, net, piece, int(view.offsets[i]), int(view.offsets[i + 1]), flow, threads)
             for i, (net, piece) in enumerate(zip(nets, arc_pieces, strict=True))
         ]
-        least = min(least, sum(bound for bound, _ in found))
-        rows = np.stack([row for _, row in found])[None, None]
-        plans.append(np.ascontiguousarray(np.repeat(rows, divisions, axis=3)))
-        total += _kernels.mixture_exposure(view.seen, plans[-1], np.ones((1, 1)), threads)
-        cost = np.ascontiguousarray(total / np.float32(k + 1))
-        _, answer = _kernels.cheapest_routes(view.arcs, cost, anywhere, anytime)
-        if not (known == answer).all(axis=1).any():
-            known, rho = np.vstack([known, answer]), np.append(rho, 0.0)
-        matrix = _kernels.route_exposure(view.seen, np.concatenate(plans, axis=1), known, threads)[:, 0, :]
-        rho = 0.5 * rho + 0.5 * _least_mixture(matrix)
-        progress((k + 1) / rounds, "bounding every schedule")
+        reached = sum(bound for bound, _ in found)
+        if reached < least:
+            least, best = reached, rho
+        known.fly([row for _, row in found])
+        known.walk()
+        solved = known.solved()
+        best = np.append(best, np.zeros(len(solved) - len(best)))
+        rho = (1.0 - _STEP) * best + _STEP * solved
+        if len(rho) > _ROUTES_KEPT:
+            used = known.forget(np.maximum(rho, best))
+            best, rho = best[used] / best[used].sum(), rho[used] / rho[used].sum()
+        progress((k + 1) / rounds, f"no plan can exceed {-math.expm1(-least):.3f}")
     return min(1.0, -math.expm1(-least * (1.0 + 1e-4)))
+
+
+class _Additive:
+    """The additive game of the routes and schedules met: exposure matrices (routes, schedules), one an aircraft."""
+
+    def __init__(self, view: View, fleet: int, routes: IntArray, steps: int, threads: int) -> None:
+        self.view, self.routes, self.threads = view, np.ascontiguousarray(routes), threads
+        self.plans = [np.zeros((1, 0, 1, steps * view.graph.divisions), np.int32) for _ in range(fleet)]
+        self.exposure = [np.zeros((len(routes), 0)) for _ in range(fleet)]
+        chainage = view.graph.chainage_m[view.graph.starts]
+        self._group = np.minimum(chainage / (chainage.max() + 1.0) * _PARTS, _PARTS - 1).astype(np.int32)
+        self._windows = np.linspace(0, steps * view.graph.divisions, _PARTS + 1).astype(np.int32)
+        self._shares = [np.zeros(0)] * fleet
+        for seed in range(_SPREAD):  # spread out, or the first rounds would chase the schedules from place to place
+            uneven = np.random.default_rng(seed).random((steps * view.graph.divisions, view.graph.count), np.float32)
+            self._add(_kernels.cheapest_routes(view.arcs, uneven, self._group, self._windows, threads=threads)[1])
+
+    def fly(self, rows: list[IntArray]) -> None:
+        """One more schedule of each aircraft, given as its piece in each step of the plan."""
+        for i, row in enumerate(rows):
+            plan = np.repeat(row, self.view.graph.divisions)[None, None, None].astype(np.int32)
+            self.plans[i] = np.ascontiguousarray(np.concatenate([self.plans[i], plan], axis=1))
+            self.exposure[i] = np.hstack([self.exposure[i], self._exposed(plan, self.routes)])
+
+    def walk(self) -> None:
+        """The cheapest routes of border segments and departure windows through the schedules' mixtures, a little of
+        every schedule mixed in."""
+        cost = np.zeros((self.plans[0].shape[3], self.view.graph.count), np.float32)
+        for plan, share in zip(self.plans, self._shares, strict=True):
+            weight = np.full(plan.shape[1], 0.15 / plan.shape[1])
+            weight[: len(share)] += 0.85 * share
+            cost += _kernels.mixture_exposure(self.view.seen, plan, weight[None], self.threads)
+        paid, found = _kernels.cheapest_routes(self.view.arcs, cost, self._group, self._windows, threads=self.threads)
+        self._add(found[paid <= 1.3 * paid.min() + 0.05])
+
+    def _add(self, found: IntArray) -> None:
+        met = {route.tobytes() for route in self.routes}
+        new = [r for r in np.unique(found, axis=0) if r.max(initial=-1) >= 0 and r.tobytes() not in met]
+        if new:
+            self.routes = np.vstack([self.routes, *new])
+            for i, plan in enumerate(self.plans):
+                self.exposure[i] = np.vstack([self.exposure[i], self._exposed(plan, np.stack(new))])
+
+    def solved(self) -> FloatArray:
+        """Mixture of routes that makes the sum of the aircraft's best exposures least."""
+        fleet, routes = len(self.plans), len(self.routes)
+        blocks = []
+        for i, exposure in enumerate(self.exposure):
+            own = np.zeros((exposure.shape[1], fleet))
+            own[:, i] = -1.0
+            blocks.append(np.hstack([exposure.T, own]))
+        answer = linprog(
+            np.append(np.zeros(routes), np.ones(fleet)),
+            A_ub=np.vstack(blocks),
+            b_ub=np.zeros(sum(len(block) for block in blocks)),
+            A_eq=np.append(np.ones(routes), np.zeros(fleet))[None],
+            b_eq=[1.0],
+            bounds=[(0.0, None)] * routes + [(None, None)] * fleet,
+            method="highs",
+        )
+        rho = np.maximum(answer.x[:routes], 0.0)
+        dual = np.maximum(-answer.ineqlin.marginals, 0.0)
+        shares = np.split(dual, np.cumsum([len(block) for block in blocks])[:-1])
+        self._shares = [share / max(float(share.sum()), 1e-12) for share in shares]
+        return np.asarray(rho / rho.sum())
+
+    def forget(self, weight: FloatArray) -> NDArray[np.intp]:
+        """Keep the newest half and the routes with weight; their numbers."""
+        used = np.flatnonzero((weight > 1e-9) | (np.arange(len(weight)) >= len(weight) - _ROUTES_KEPT // 2))
+        self.routes = np.ascontiguousarray(self.routes[used])
+        self.exposure = [exposure[used] for exposure in self.exposure]
+        return used
+
+    def _exposed(self, plan: IntArray, routes: IntArray) -> FloatArray:
+        return np.asarray(
+            _kernels.route_exposure(
+                self.view.seen, np.ascontiguousarray(plan), np.ascontiguousarray(routes), self.threads
+            )[:, 0, :]
+        )
 
 
 def flow_of(view: View, routes: IntArray, rho: FloatArray, steps: int) -> SingleArray:
@@ -241,22 +323,6 @@ def flow_of(view: View, routes: IntArray, rho: FloatArray, steps: int) -> Single
         t = np.flatnonzero(route >= 0)
         fine[t, route[t]] += np.float32(share)
     return np.ascontiguousarray(fine.reshape(steps, -1, view.graph.count).sum(axis=1))
-
-
-def _least_mixture(matrix: FloatArray) -> FloatArray:
-    """The row mixture whose largest column value is least (linear program)."""
-    rows, columns = matrix.shape
-    answer = linprog(
-        np.append(np.zeros(rows), 1.0),
-        A_ub=np.hstack([matrix.T, -np.ones((columns, 1))]),
-        b_ub=np.zeros(columns),
-        A_eq=np.append(np.ones(rows), 0.0)[None],
-        b_eq=[1.0],
-        bounds=[(0.0, None)] * rows + [(None, None)],
-        method="highs",
-    )
-    rho = np.maximum(answer.x[:rows], 0.0)
-    return np.asarray(rho / rho.sum())
 
 
 def best_schedule(
