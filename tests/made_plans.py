@@ -18,11 +18,11 @@ from kuntur.model.plans import Column, Segment, Strategy, Wave
 
 WAVE_S = 1200.0
 HUBS = {
-    "wing-n": ((1800.0, 1500.0), (1800.0, 700.0)),
-    "wing-s": ((1800.0, -1200.0), (1800.0, -2000.0)),
+    "wing-n": ((1400.0, 800.0), (1400.0, 300.0)),
+    "wing-s": ((1400.0, -300.0), (1400.0, -800.0)),
 }
 ALT_M = {"wing-n": 5000.0, "wing-s": 5080.0, "rotor": 4420.0}
-BETWEEN = ((2400.0, 0.0), (1500.0, 250.0))  # where a wing goes between hubs: east or west of them
+BETWEEN = ((2000.0, 0.0), (900.0, 100.0))  # where a wing goes between hubs: east or west of them
 HOP = (3400.0, -1500.0)
 
 
@@ -41,7 +41,8 @@ def area() -> Area:
         made,
         fleet=replace(made.fleet, aircraft=fleet),
         crossers=(replace(made.crossers[0], speed_factor=0.5),),
-        requirement=replace(made.requirement, duration_s=4.0 * WAVE_S),
+        requirement=replace(made.requirement, duration_s=4.0 * WAVE_S, depth_m=1500.0),
+        border=replace(made.border, xy_m=made.border.xy_m[np.abs(made.border.xy_m[:, 1]) < 1300.0]),
         input_hashes={"terrain": "ab"},
     )
 
@@ -127,6 +128,7 @@ def good() -> Strategy:
         aircraft_ids=("wing-n", "wing-s", "rotor"),
         base_ids=("north", "south", "south"),
         input_hashes=dict(area().input_hashes),
+        certificate=replace(made.certificate, from_s=WAVE_S, until_s=3.0 * WAVE_S),
     )
 
 

@@ -61,7 +61,7 @@ WING, LAST, ROTOR = of("wing-n", 1), of("wing-n", 3), of("rotor", 2)
 @pytest.mark.parametrize(
     ("damaged", "words"),
     [
-        (moved(WING, 1, dz=-600.0), "above the ground"),
+        (moved(WING, 1, dz=-690.0), "above the ground"),
         (moved(WING, 1, dx=-3500.0), "crosses the border"),
         (moved(WING, 1, dx=30_000.0), "leaves the terrain"),
         (moved(WING, 1, dy=6000.0), "faster than it flies"),

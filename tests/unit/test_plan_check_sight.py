@@ -66,7 +66,7 @@ def test_claims_are_drawn_from_the_schedules_own_hash(claims: list[plan_check_si
     planned = replace(GOOD, certificate=replace(GOOD.certificate, crosser_class="walker"))
     again = certify.claims(AREA, planned, count=5)
     assert [c.exposure for c in again] == [c.exposure for c in claims[:5]]
-    edited = certify.claims(AREA, made_plans.recolumn(planned, 1, 0, weight=4), count=5)
+    edited = certify.claims(AREA, made_plans.changed(planned, 0, energy_wh=1.0), count=5)
     assert [c.exposure for c in edited] != [c.exposure for c in claims[:5]]
 
 
@@ -80,7 +80,7 @@ def test_false_claims_are_found(claims: list[plan_check_sight.Claim], damage: st
         told = [replace(c, rows=c.rows + 25) for c in claims]
     else:
         x = AREA.terrain.west_m + (np.arange(AREA.terrain.cols) + 0.5) * AREA.terrain.cell_m
-        wall = np.where(np.abs(x - 1400.0) < 40.0, 4900.0, 0.0).astype(np.float32)
+        wall = np.where(np.abs(x - 1100.0) < 40.0, 4950.0, 0.0).astype(np.float32)
         heights = np.maximum(AREA.terrain.heights_m, wall[None, :])
         area = replace(AREA, terrain=replace(AREA.terrain, heights_m=heights))
     wrong = plan_check_sight.faults(area, GOOD, told)

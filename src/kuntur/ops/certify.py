@@ -231,12 +231,14 @@ def _terrain_caveat(area: Area) -> str:
     )
 
 
-def claims(area: Area, planned: Strategy, *, count: int = plan_check_sight.SAMPLES) -> list[plan_check_sight.Claim]:
+def claims(area: Area, planned: Strategy, *, count: int | None = None) -> list[plan_check_sight.Claim]:
     """A sample of what the floor counts on, for `plan_check_sight`, drawn from the schedule's own hash."""
     crosser = next(one for one in area.crossers if one.id == planned.certificate.crosser_class)
     view, mixture = on_planning_lattice(area, planned, crosser)
     seed = draw.schedule_sha256(planned)
-    return plan_check_sight.draw(planned, seed, view, mixture.plans, strategy.promised(planned), count)
+    return plan_check_sight.draw(
+        planned, seed, view, mixture.plans, strategy.promised(planned), count or plan_check_sight.SAMPLES
+    )
 
 
 def require_sound(area: Area, planned: Strategy) -> None:

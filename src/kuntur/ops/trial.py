@@ -107,7 +107,8 @@ class Trial(Struct, frozen=True, kw_only=True):
     """A trial of a strategy. floor_prob: the certified floor that was tried.
 
     strongest_fixed_prob: exact detection probability of the strongest fixed way found (no night drawn). informed_prob:
-    value of the segment game as the informed crosser sees it on his lattice; an estimate, not a bound.
+    value of the segment game as the informed crosser sees it on his lattice; an estimate, not a bound. cell_m, step_s:
+    of that lattice, as asked for.
     """
 
     area_id: str
@@ -194,8 +195,8 @@ def trial(
         area,
         strategy,
         crosser,
-        cell_m=cell_m or certificate.planning_cell_m,
-        step_s=step_s or certificate.planning_step_s,
+        cell_m=(cell_m := cell_m or certificate.planning_cell_m),
+        step_s=(step_s := step_s or certificate.planning_step_s),
         threads=threads,
     )
     parties = _Parties(area, strategy, board, rng, count)
@@ -220,8 +221,8 @@ def trial(
         floor_prob=floor_prob,
         strongest_fixed_prob=parties.strongest_fixed_prob,
         informed_prob=board.bound.floor,
-        cell_m=board.graph.cells.cell_m,
-        step_s=board.graph.step_s,
+        cell_m=cell_m,
+        step_s=step_s,
         outcomes=tuple(
             _outcome(kind, floor_prob, predicted[:, k], found[:, k], looked[:, k], confidence)
             for k, kind in enumerate(KINDS)
