@@ -137,7 +137,7 @@ def area_fetch(
 @app.command("fleet")
 def fleet_command(
     entry: Annotated[str | None, typer.Argument(help="An aircraft, camera or radio of the catalog.")] = None,
-    curves: Annotated[Path | None, typer.Option(help="Folder for pictures of what the cameras can find.")] = None,
+    curves: Annotated[Path | None, typer.Option(help="Folder for pictures of what cameras find and aircraft do.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the catalog as a page of Markdown.")] = None,
 ) -> None:
     """The aircraft, cameras and radios that come with Kuntur; one of them with the source of every figure."""

@@ -214,9 +214,10 @@ def test_the_page_is_the_catalog(repository: Path, tmp_path: Path) -> None:
 
 
 def test_curves_of_the_camera_that_an_aircraft_is_built_with(tmp_path: Path) -> None:
-    (drawn,) = fleet.draw_curves("matrice_30t", tmp_path)
-    assert drawn.name == "curves_matrice_30t_thermal.png"
-    assert drawn.read_bytes().startswith(b"\x89PNG")
+    drawn = fleet.draw_curves("matrice_30t", tmp_path)
+    assert [path.name for path in drawn] == ["curves_matrice_30t_thermal.png", "flight_matrice_30t.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
+    assert [path.name for path in fleet.draw_curves("scaneagle", tmp_path)] == ["flight_scaneagle.png"]
     for wrong, words in (("heron", "not a camera"), ("wescam_mx_10", "lacks hfov_deg"), ("reaper", 'no "reaper"')):
         with pytest.raises(ConfigError, match=words):
             fleet.draw_curves(wrong, tmp_path)

@@ -8,8 +8,8 @@ holds. A budget turns loads into what a plan needs:
   gives more of it, though it may slow an aircraft down.
 * Ceiling: the published ceiling is where the power there is equals the least power needed at catalog mass; extra mass
   or thin air lowers it. Never above the published figure itself.
-* Climb: the published (or assumed) best rate at sea level and 100 ft/min at the ceiling, and between them in proportion
-  to what the power left over gives (Anderson 1999, Aircraft Performance and Design, 5.10).
+* Climb: the published (or assumed) best rate at sea level and 100 ft/min where no power is left, and between them in
+  proportion to what the power left over gives (Anderson 1999, Aircraft Performance and Design, 5.10).
 
 Energy and time are rounded up, endurance down.
 """
@@ -172,7 +172,8 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
     why = _why_not(airframe, payload_kg, alt_msl_m, weather, max_alt_msl_m, density_alt_m, airspeed, slowest, fastest)
     dearest = power.patrol_load(airframe.cruise_mps, factor, sigma)
     loiter = min(max(power.loiter_mps(factor, sigma), slowest), fastest)
-    loiter_load = dearest if loiter >= airspeed else power.load(loiter, factor, sigma)
+    no_slower = airframe.kind == "fixed_wing" and loiter >= airspeed
+    loiter_load = dearest if no_slower else min(power.load(loiter, factor, sigma), dearest)
     usable_s = airframe.endurance_s * (1.0 - RESERVE)
     climb_mps, climb_airspeed = _climb(airframe, power, factor, sigma)
     climb_airspeed = min(climb_airspeed, airspeed)
@@ -195,7 +196,7 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
         can_fly=not why,
         why=why,
         loiter_mps=loiter,
-        loiter_endurance_s=0.0 if why else float(math.floor(usable_s / min(loiter_load, dearest))),
+        loiter_endurance_s=0.0 if why else float(math.floor(usable_s / loiter_load)),
         range_mps=min(max(power.range_mps(factor, sigma), slowest), fastest),
         circling=_circling(airframe, power, factor, sigma, airspeed),
         climb_airspeed_mps=climb_airspeed,

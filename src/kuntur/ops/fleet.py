@@ -14,7 +14,7 @@ from kuntur.io import catalog
 from kuntur.io.area_file import AirframeTable, CameraTable, CatalogFile, RadioTable
 from kuntur.model.assets import Camera
 from kuntur.model.place import Target, Weather
-from kuntur.ops import curves
+from kuntur.ops import curves, flight_curves
 from kuntur.visibility import acquisition
 
 UNKNOWN = "?"
@@ -141,20 +141,25 @@ def _weather(camera: Camera) -> Weather:
 
 
 def draw_curves(entry_id: str | None, folder: Path) -> list[Path]:
-    """Pictures of what the cameras can find: of one, of those an airframe is built with, or of all.
+    """Pictures of what cameras can find and of what airframes can do in thin air: of one, of an airframe and the
+    cameras it is built with, or of all.
 
     Raises ConfigError where there is nothing to draw.
     """
+    flown = [one for one in catalog.read().airframe if entry_id in (None, one.id) and not catalog.lacking(one)]
     known = catalog.read().camera
     wanted = [one for one in known if entry_id in (None, one.id, *one.built_into)]
     cameras = [catalog.camera(one) for one in wanted if one.id == entry_id or not catalog.lacking(one)]
-    if entry_id is not None and not cameras:
+    if entry_id is not None and not cameras and not flown:
         entry = find(entry_id)
         raise ConfigError(
-            f'"{entry.id}" ({entry.name}) is not a camera, and no camera of the catalog is built into it.',
-            remedy=f"Name a camera: {', '.join(sorted(one.id for one in known))}.",
+            f'"{entry.id}" ({entry.name}) is not a camera, not an airframe to plan with, and no camera of the catalog '
+            "is built into it.",
+            remedy="Name an airframe with the figures that planning needs, or a camera: "
+            f"{', '.join(sorted(one.id for one in known))}.",
         )
-    return [path for camera in cameras for path in curves.draw([camera], _weather(camera), folder)]
+    seen = [path for camera in cameras for path in curves.draw([camera], _weather(camera), folder)]
+    return seen + [flight_curves.draw(catalog.airframe(one), folder) for one in flown]
 
 
 def _plannable(entry: catalog.Entry) -> str:

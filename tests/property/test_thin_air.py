@@ -67,6 +67,8 @@ def test_thinner_air_gives_less_endurance_climb_and_costs_more(airframe: Airfram
     for low_m, high_m in itertools.pairwise(altitudes):
         low, high = (performance.budget(airframe, 0.0, alt, STILL) for alt in (low_m, high_m))
         assert high.endurance_s <= low.endurance_s
+        assert high.loiter_endurance_s <= low.loiter_endurance_s + 1.0 or not high.loiter_endurance_s
+        assert high.endurance_s <= high.loiter_endurance_s
         assert high.climb_mps <= low.climb_mps + 1e-9
         assert high.can_fly <= low.can_fly
         if high.cruise_power_w is not None and low.cruise_power_w is not None:
