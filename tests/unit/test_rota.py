@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 
+import lattice_ways
 import numpy as np
 import places
 import pytest
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from kuntur.errors import InfeasibleError
 from kuntur.model.place import Area
-from kuntur.patrol import _kernels, flights, rota, strategy
+from kuntur.patrol import flights, rota, strategy
 
 WAVE_STEPS, WAVES = 20, 6
 
@@ -41,29 +41,6 @@ def wanted(net: flights.FlightNet, shares: tuple[float, ...]) -> rota.Wanted:
     return [[(length_m * share, 1500.0), (length_m * (1.0 - share), 1500.0)] for share in shares]
 
 
-def random_way(net: flights.FlightNet, stage: rota.Stage, rng: np.random.Generator) -> list[int]:
-    """Arcs of a way of random worth through one stage, within its cap: climbs are made dearer until it fits."""
-    worth = rng.random((stage.to_step, len(net.arc_to))).astype(np.float32)
-    over_s = net.arc_use_s - net.arc_steps * net.step_s
-    for price in (0.0, 0.01, 0.1, 1.0, 1e3, 1e6):
-        gain, arcs = _kernels.best_path(
-            net.arc_start,
-            net.arc_to,
-            net.arc_steps,
-            np.where(net.arc_steps == 1, np.arange(len(net.arc_to)), -1).astype(np.int32),
-            price * over_s,
-            worth,
-            stage.start,
-            stage.from_step,
-            stage.end,
-            stage.to_step,
-        )
-        assert math.isfinite(gain), "the stage has no way at all"
-        if net.arc_use_s[arcs].sum() <= stage.use_cap_s + 1e-6:
-            return list(arcs)
-    raise AssertionError("no way of the stage is within its cap")
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_sequence_of_columns_is_within_endurance(data: st.DataObject) -> None:
@@ -80,7 +57,7 @@ def test_any_sequence_of_columns_is_within_endurance(data: st.DataObject) -> Non
             stage = rota.stage_of(stages, wave, layout, following)
             assert stage.kind == "fly" and stage.start == at
             assert wave * WAVE_STEPS + stage.from_step == step
-            arcs = random_way(net, stage, rng)
+            arcs = lattice_ways.random_way(net, stage, rng)
             assert net.arc_from[arcs[0]] == at and net.arc_to[arcs[-1]] == stage.end
             assert all(net.arc_to[a] == net.arc_from[b] for a, b in itertools.pairwise(arcs))
             used_s += float(net.arc_use_s[arcs].sum())

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 import shapely
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from kuntur.aircraft import path, performance, wind
@@ -135,8 +136,12 @@ def relief(area: Area) -> Relief:
     xy = np.stack([gx[kept], gy[kept]], axis=-1)
     if len(xy) == 0:
         raise InfeasibleError(
-            "No flight node lies behind the border: the terrain there is void or too small.",
-            remedy="Add terrain on our side, or lower [requirement] flight_cell_m.",
+            f"No flight node lies behind the border: of {int(wanted.sum())} cells of {need.flight_cell_m:.0f} m within "
+            f"{far_m / 1000.0:.1f} km none is without a void of the terrain within {CIRCLE_M:.0f} m of its middle."
+            if wanted.any()
+            else f"No flight node lies behind the border: no cell of {need.flight_cell_m:.0f} m within "
+            f"{far_m / 1000.0:.1f} km has its middle on our side of it and on the terrain.",
+            remedy="Use terrain without voids on our side, widen [extent], or lower [requirement] flight_cell_m.",
         )
     pairs = []
     for dr, dc in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -192,29 +197,73 @@ def margin_m(airspeed_mps: float, wind_mps: float = 0.0) -> float:
 
 
 def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: float) -> FlightNet:
-    """The lattice of one aircraft. InfeasibleError names what binds: ceiling, wind, zones, radio or the way out."""
+    """The lattice of one aircraft. InfeasibleError names what binds: ceiling, wind, zones, radio, endurance."""
+    _flyable(area, ground, aircraft, layer)
+    try:
+        return _net(area, ground, aircraft, layer, step_s)
+    except InfeasibleError as error:
+        binding = _binding(area, ground, aircraft, layer, step_s)
+        if not binding:
+            raise
+        raise InfeasibleError(f"{error.message} What binds: {binding}.", remedy=error.remedy) from error
+
+
+def _binding(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: float) -> str:
+    """Which constraints, each lifted alone, would let the aircraft reach the strip; empty when none would."""
+    need, frame, radio_id = area.requirement, aircraft.airframe, aircraft.radio.name
+    no_fly = [zone for zone in area.zones if zone.kind == "no_fly"]
+    calm = replace(area.weather, wind_speed_mps=0.0, winds=())
+    lasting = replace(frame, endurance_s=100.0 * frame.endurance_s, battery_wh=None, rotor_disc_area_m2=None)
+    climb_mps = frame.max_climb_mps or performance.CLIMB_ASSUMED_MPS
+    lower = replace(need, height_agl_m=0.5 * need.height_agl_m)
+    lifted = [
+        (f"the no-fly zone {z.id}", replace(area, zones=tuple(o for o in area.zones if o is not z)), aircraft)
+        for z in no_fly
+    ]
+    if len(no_fly) > 1:
+        names = ", ".join(z.id for z in no_fly)
+        free = replace(area, zones=tuple(z for z in area.zones if z.kind != "no_fly"))
+        lifted.append((f"the no-fly zones {names} together", free, aircraft))
+    if need.radio_required:
+        masts = ", ".join(base.id for base in area.bases)
+        lifted.append(
+            (
+                f"the radio ({radio_id} to {masts})",
+                replace(area, requirement=replace(need, radio_required=False)),
+                aircraft,
+            )
+        )
+    lifted += [
+        (f"the wind of {wind.strongest_mps(area.weather):.1f} m/s", replace(area, weather=calm), aircraft),
+        ("the endurance", area, replace(aircraft, airframe=lasting)),
+        ("the climb rate", area, replace(aircraft, airframe=replace(frame, max_climb_mps=5.0 * climb_mps))),
+        (f"the working height of {need.height_agl_m:.0f} m", replace(area, requirement=lower), aircraft),
+    ]
+    binding = []
+    for words, place, one in lifted:
+        try:
+            _net(place, ground, one, layer, step_s)
+        except InfeasibleError:
+            continue
+        binding.append(words)
+    return " or ".join(binding)
+
+
+def _net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: float) -> FlightNet:
     base = next(b for b in area.bases if b.id == aircraft.base_id)
-    payload_kg = aircraft.camera.mass_kg or 0.0
     need = area.requirement
     height = height_m(area, aircraft)
-    alt = ground.ground_m + height + layer * LAYER_M
-    at_base = performance.budget(aircraft.airframe, payload_kg, base.alt_msl_m, area.weather)
-    if not at_base.can_fly:
-        raise cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
-    flyable = alt <= at_base.max_alt_msl_m
-    if flyable.any():
-        alt = _climbable(ground.xy_m, alt, flyable, aircraft, area)
-    if not flyable.any():
-        raise cannot(
-            aircraft,
-            f"cannot fly above the strip: it reaches {at_base.max_alt_msl_m:.0f} m, "
-            f"the lowest node is at {alt.min():.0f} m",
-        )
+    at_base, alt, flyable = _flyable(area, ground, aircraft, layer)
+    alt = _climbable(ground.xy_m, alt, flyable, aircraft, area)
     if aircraft.airframe.kind == "fixed_wing":
         keep_m = margin_m(at_base.max_airspeed_mps, wind.strongest_mps(area.weather))
     else:
         keep_m = margin_m(at_base.airspeed_mps)
-    allowed = flyable & (ground.inward_m >= keep_m) & _outside_zones(area, ground.xy_m, alt, keep_m)
+    inside = flyable & (ground.inward_m >= keep_m)
+    allowed = inside & _outside_zones(area, ground.xy_m, alt, keep_m)
+    if not allowed.any():
+        cause = "no-fly zones" if inside.any() else f"the border, from which it keeps {keep_m:.0f} m,"
+        raise cannot(aircraft, f"may fly nowhere: {cause} leave it none of {int(flyable.sum())} flight nodes")
     points = np.column_stack([ground.xy_m, alt])
     if need.radio_required:
         linked = _linked(area, points, aircraft)
@@ -228,9 +277,29 @@ def net(area: Area, ground: Relief, aircraft: Aircraft, layer: int, step_s: floa
     if not any(ground.inward_m[i] <= need.depth_m for i in np.flatnonzero(reached[:-1])):
         raise cannot(
             aircraft,
-            f"cannot reach the strip behind the border from {base.name}: height, zones or radio cut the way off",
+            f"cannot reach the strip behind the border from {base.name}: the way is cut off by height (it reaches "
+            f"{at_base.max_alt_msl_m:.0f} m), zones or radio",
         )
     return _build(area, aircraft, base, points, ground, ways, step_s, keep_m)
+
+
+def _flyable(
+    area: Area, ground: Relief, aircraft: Aircraft, layer: int
+) -> tuple[performance.Budget, FloatArray, BoolArray]:
+    """What the aircraft can do at its base, the altitude of each node, and whether it can fly there."""
+    base = next(b for b in area.bases if b.id == aircraft.base_id)
+    at_base = performance.loaded_budget(aircraft, base.alt_msl_m, area.weather)
+    if not at_base.can_fly:
+        raise cannot(aircraft, f"cannot leave its base {base.name}: {at_base.why}")
+    alt = ground.ground_m + height_m(area, aircraft) + layer * LAYER_M
+    flyable = alt <= at_base.max_alt_msl_m
+    if not flyable.any():
+        raise cannot(
+            aircraft,
+            f"cannot fly above the strip: it reaches {at_base.max_alt_msl_m:.0f} m in this air with its payload "
+            f"(published ceiling {aircraft.airframe.ceiling_msl_m:.0f} m), the lowest node is at {alt.min():.0f} m",
+        )
+    return at_base, alt, np.asarray(flyable)
 
 
 def _climbable(xy_m: FloatArray, alt_m: FloatArray, flyable: BoolArray, aircraft: Aircraft, area: Area) -> FloatArray:
