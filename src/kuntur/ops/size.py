@@ -48,6 +48,7 @@ SHARPEN_SHARE: Final = 0.4  # of the floor's time, for the ceilings of all fleet
 MORE_SHARE: Final = 0.25  # of what is left then, for one aircraft more than the answer
 NEAR: Final = 0.8  # a cheaper fleet is worth a plan if this share of the exposure it needs is expected of it: chosen
 FIRST_GUESS: Final = 0.3  # of its ceiling's exposure, that a plan is expected to be certified for before any was made
+UNLIKELY: Final = 0.1  # that a fleet can do what one inside it cannot even fly
 GUESS_WEIGHT: Final = 0.2  # of that guess beside the plans made, a plan of the fleet itself weighing 1
 
 
@@ -269,25 +270,23 @@ class _Work:
         while chosen and not stopped() and (not self.planned or time.monotonic() + 0.5 * each_s < until):
             done = (time.monotonic() - begin) / max(until - begin, 1.0)
             self._plan(chosen, each_s, 0.3 + 0.5 * min(1.0, done))
-            chosen = [k for k in self._promising(until) if k not in self.planned][: max(1, self.workers)]
+            chosen = [k for k in self._promising() if k not in self.planned][: max(1, self.workers)]
 
-    def _promising(self, until: float) -> list[int]:
-        """Rows of fleets worth a plan next, best first: cheaper than the certified one and likely to do; while there
-        is none, the cheapest of those expected to do, or else the one expected to do best."""
-        need = -math.log1p(-self.wanted)
-        expected = self._expected()
-        best = self._certified()
-        open_rows = np.flatnonzero(self.ceilings >= self.wanted * (1.0 - 1e-9))
-        open_rows = open_rows[[k not in self.planned for k in open_rows]]
-        if best is not None:
-            cheaper = open_rows[(self.costs[open_rows] < self.costs[best] - 1e-9)]
-            likely = cheaper[expected[cheaper] >= NEAR * need]
-            return [int(k) for k in likely[np.argsort(-expected[likely], kind="stable")]]
-        enough = open_rows[expected[open_rows] >= need]
-        rest = open_rows[expected[open_rows] < need]
-        order = [*enough[np.argsort(self.costs[enough], kind="stable")]]
-        order += [*rest[np.argsort(-expected[rest], kind="stable")]]
-        return [int(k) for k in order]
+    def _promising(self) -> list[int]:
+        """Rows of fleets worth a plan next, best first: those cheaper than the certified one that may do it as well.
+        While none is certified: the best expected ones half way, in cost, from the dearest one planned to the dearest
+        there is."""
+        expected, best = self._expected(), self._certified()
+        able = np.flatnonzero(self.ceilings >= self.wanted * (1.0 - 1e-9))
+        waiting = able[[k not in self.planned for k in able]]
+        if best is None:
+            made = [self.costs[k] for k in self.planned if self.planned[k].strategy is not None]
+            half_way = 0.5 * (max(made, default=0.0) + float(self.costs.max()))
+            waiting = waiting[self.costs[waiting] <= half_way]
+        else:
+            waiting = waiting[self.costs[waiting] < self.costs[best] - 1e-9]
+            waiting = waiting[expected[waiting] >= NEAR * -math.log1p(-self.wanted)]
+        return [int(k) for k in waiting[np.lexsort((self.costs[waiting], -expected[waiting]))]]
 
     def _expected(self) -> FloatArray:
         """Exposure that a plan of each fleet is expected to be certified for: a share of that of its ceiling, the
@@ -300,6 +299,9 @@ class _Work:
         share = (GUESS_WEIGHT * FIRST_GUESS + weight @ (reached / exposure[known])) / (
             GUESS_WEIGHT + weight.sum(axis=1)
         )
+        for k, planned in self.planned.items():
+            if planned.strategy is None:  # what cannot be flown is seldom mended by more of the same
+                share[(self.fleets >= self.fleets[k]).all(axis=1)] *= UNLIKELY
         return np.asarray(share * exposure)
 
     def _plan(self, rows: Sequence[int], each_s: float, done: float) -> None:

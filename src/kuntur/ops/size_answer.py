@@ -96,36 +96,42 @@ def interval(answer: Answer) -> list[str]:
             f"{answer.most_aircraft} exceeds {at_most(answer.highest):.2f}."
         )
     else:
+        above = amount(answer.certified_cost, up=True)
         said.append(
-            f"Certified: {words(answer.certified_fleet)}, at {amount(answer.certified_cost)} {answer.unit}: the "
-            f"cheapest certified of the {len(answer.tried)} fleets planned."
+            f"Certified: {words(answer.certified_fleet)}, at {above} {answer.unit}: the cheapest certified of the "
+            f"{len(answer.tried)} fleets planned."
         )
         said.append(
-            f"So the cheapest fleet that can be certified costs between {amount(answer.cost_floor)} and "
-            f"{amount(answer.certified_cost)} {answer.unit} (ratio {answer.certified_cost / answer.cost_floor:.2f})."
+            f"So the cheapest fleet that can be certified costs between {amount(answer.cost_floor)} and {above} "
+            f"{answer.unit} (ratio {answer.certified_cost / answer.cost_floor:.2f})."
         )
     if answer.stopped:
         said.append("Stopped early: the same command with the same folder goes on from here.")
     return said
 
 
-def amount(cost: float) -> str:
-    return f"{cost:,.0f}" if cost >= 100.0 or cost == int(cost) else f"{cost:.3g}"
+def amount(cost: float, *, up: bool = False) -> str:
+    """A cost for people: a proven floor rounded down, a price to be paid rounded up."""
+    rounded = at_most if up else at_least
+    return f"{rounded(cost, 0):,.0f}" if cost >= 100.0 or cost == int(cost) else f"{rounded(cost):.2f}"
 
 
 def show(answer: Answer, console: Console) -> None:
     """Every fleet planned, what one more aircraft brings, and the interval, in this order: the answer stands last."""
     best = front(answer)
     tried = Table(title="Fleets planned, cheapest first (* on the Pareto front)", title_justify="left")
-    for column in ("fleet", answer.unit, "certified floor", "strongest attack found", "proven ceiling", ""):
+    for column in ("", "fleet", answer.unit, "certified", "attack found", "ceiling"):
         tried.add_column(column)
     for one in answer.tried:
         numbers = (
             "-" if value is None else f"{said(value):.2f}"
             for value, said in ((one.floor, at_least), (one.attack, float), (one.ceiling, at_most))
         )
-        tried.add_row(words(one.fleet), amount(one.cost), *numbers, "*" if one in best else one.why or "")
+        tried.add_row("*" if one in best else "", "\n".join(words({k: n}) for k, n in one.fleet.items()),
+                      amount(one.cost, up=True), *numbers)  # fmt: skip
     console.print(tried)
+    for why in dict.fromkeys(one.why for one in answer.tried if one.why):
+        console.print(f"No plan: {why}", markup=False, soft_wrap=True)
     if answer.base_fleet is not None and answer.more:
         more = Table(title=f"One aircraft more than {words(answer.base_fleet)}", title_justify="left")
         for column in ("", answer.unit, "certified floor gains", "proven ceiling gains"):
@@ -133,7 +139,7 @@ def show(answer: Answer, console: Console) -> None:
         for extra in sorted(answer.more, key=lambda extra: (-(extra.floor_gain or 0.0), -extra.ceiling_gain)):
             gain = "not planned" if extra.floor_gain is None else f"{extra.floor_gain:+.2f}"
             name = f"{extra.more}{' (opens the base)' if extra.opens_base else ''}"
-            more.add_row(name, f"{amount(extra.cost)}", gain, f"{extra.ceiling_gain:+.2f}")
+            more.add_row(name, amount(extra.cost, up=True), gain, f"{extra.ceiling_gain:+.2f}")
         console.print(more)
     for text in (*answer.notes, *interval(answer)):
         console.print(text, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from kuntur.ops.size_answer import Answer, amount, front
 
+WORTH_A_NAME = 0.03  # less detection than this stays a dot
 INK, CERTIFIED, IMPOSSIBLE = "#1d2a33", "#1b6ca8", "#a3122b"
 
 
@@ -28,12 +29,12 @@ def draw(answer: Answer, path: Path) -> Path:
     for one in answer.tried:
         floor = one.floor or 0.0
         axes.plot(one.cost, floor, "o", ms=6 if one in best else 4, color=CERTIFIED, alpha=1.0 if one in best else 0.45)
-    for one in best:
+    for one in (one for one in best if (one.floor or 0.0) >= WORTH_A_NAME):
         name = "\n".join(f"{count} {name}" for name, count in one.fleet.items())
         right = one.cost < 0.75 * dearest
         axes.annotate(
-            f"{name}\n{one.floor:.2f}", (one.cost, one.floor or 0.0), xytext=(6 if right else -6, -4), fontsize=7,
-            textcoords="offset points", va="top", ha="left" if right else "right", color=INK,
+            f"{name}\n{one.floor:.2f}", (one.cost, one.floor or 0.0), xytext=(6 if right else -6, 4), fontsize=7,
+            textcoords="offset points", va="bottom", ha="left" if right else "right", color=INK,
         )  # fmt: skip
     axes.axhline(answer.detection_prob, color=INK, lw=1.0, ls="--", label=f"asked for: {answer.detection_prob:.2f}")
     axes.axvline(answer.cost_floor, color=IMPOSSIBLE, lw=1.0, ls=":")
@@ -44,7 +45,7 @@ def draw(answer: Answer, path: Path) -> Path:
     if answer.certified_cost is not None:
         axes.axvline(answer.certified_cost, color=CERTIFIED, lw=1.0, ls=":")
         axes.annotate(
-            f"certified {amount(answer.certified_cost)}", (answer.certified_cost, 0.99), rotation=90, va="top",
+            f"certified {amount(answer.certified_cost, up=True)}", (answer.certified_cost, 0.99), rotation=90, va="top",
             ha="right", fontsize=8, color=CERTIFIED, xytext=(-3, 0), textcoords="offset points",
         )  # fmt: skip
     unit = "aircraft" if answer.unit == "aircraft" else f"cost, {answer.unit}"
@@ -54,11 +55,11 @@ def draw(answer: Answer, path: Path) -> Path:
         ylabel="detection of the worst crossing", title=f"Fleets for {answer.title}",
     )  # fmt: skip
     axes.grid(color=INK, alpha=0.12)
-    axes.legend(loc="lower right", fontsize=8, framealpha=0.9)
+    axes.legend(loc="center right", fontsize=8, framealpha=0.9)
     if answer.simulated:
         axes.text(
             0.5,
-            0.5,
+            0.8,
             "SKETCHED TERRAIN",
             transform=axes.transAxes,
             ha="center",
