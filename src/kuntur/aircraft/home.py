@@ -40,18 +40,23 @@ class WayHome(Struct, frozen=True, kw_only=True):
 
 
 def way(
-    terrain: Terrain, aircraft: Aircraft, xyz_m: ArrayLike, place: str, place_xyz_m: ArrayLike, weather: Weather
+    terrain: Terrain,
+    aircraft: Aircraft,
+    xyz_m: ArrayLike,
+    place: str,
+    place_xyz_m: ArrayLike,
+    weather: Weather,
+    clear_msl_m: float | None = None,
 ) -> WayHome:
     """The way from xyz_m (x, y, alt_msl_m) down to the ground at place_xyz_m.
+
+    clear_msl_m: an altitude already known to clear the ground between; None: it is looked up in the terrain.
 
     It is charged by the budget at its highest, which is the dearest, and flown at the slowest cruise of its altitudes.
     """
     start, end = np.asarray(xyz_m, float), np.asarray(place_xyz_m, float)
     dx, dy = float(end[0] - start[0]), float(end[1] - start[1])
-    apart = math.hypot(dx, dy) > 1.0
-    needed_m = (
-        float(path.safe_altitude_m(terrain, [start[:2], end[:2]], CORRIDOR_M, HEIGHT_M)[0]) if apart else -math.inf
-    )
+    needed_m = _clear_m(terrain, start, end) if clear_msl_m is None else clear_msl_m
     if math.isnan(needed_m):
         return _none(place, "the ground between is unknown (a void, or outside the terrain)")
     level_m = max(float(start[2]), needed_m, float(end[2]))
@@ -76,6 +81,13 @@ def way(
         energy_wh=None if energy_wh is None else float(energy_wh),
         why="",
     )
+
+
+def _clear_m(terrain: Terrain, start: FloatArray, end: FloatArray) -> float:
+    """Least altitude that clears the ground between; NaN over what is unknown."""
+    if math.hypot(end[0] - start[0], end[1] - start[1]) <= 1.0:
+        return -math.inf
+    return float(path.safe_altitude_m(terrain, [start[:2], end[:2]], CORRIDOR_M, HEIGHT_M)[0])
 
 
 def nearest(ways: list[WayHome], left_s: float) -> WayHome | None:

@@ -187,7 +187,7 @@ def budget(airframe: Airframe, payload_kg: float, alt_msl_m: float, weather: Wea
         min_airspeed_mps=slowest,
         max_airspeed_mps=fastest,
         climb_mps=climb_mps,
-        descent_mps=max(climb_mps, WING_DESCENT_MPS) if airframe.kind == "fixed_wing" else climb_mps,
+        descent_mps=_descent_mps(airframe, climb_mps),
         climb_surcharge_s_per_m=_climb_surcharge(
             airframe, payload_kg, power.full_load(climb_airspeed, sigma) / dearest, climb_mps, cruise_w
         ),
@@ -260,6 +260,13 @@ def _climb(airframe: Airframe, power: Loads, mass_factor: float, sigma: float) -
     least = min(best, SERVICE_CEILING_CLIMB_MPS)
     share, airspeed_mps = power.climb(mass_factor, sigma)
     return least + (best - least) * min(share, 1.0), airspeed_mps
+
+
+def _descent_mps(airframe: Airframe, climb_mps: float) -> float:
+    """A wing's is that of a glide; a multirotor sinks as fast as it climbs where there is power to spare."""
+    if airframe.kind == "fixed_wing":
+        return max(climb_mps, WING_DESCENT_MPS)
+    return CLIMB_ASSUMED_MPS if airframe.max_climb_mps is None else airframe.max_climb_mps
 
 
 def _climb_surcharge(

@@ -10,13 +10,13 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from kuntur.aircraft import atmosphere, performance
+from kuntur.aircraft import atmosphere, home, performance
 from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.geodesy import frames, grid, lines
 from kuntur.io import area as area_io
 from kuntur.io import settings as settings_io
 from kuntur.io import tiles
-from kuntur.model.assets import Aircraft, Base
+from kuntur.model.assets import Aircraft, Base, Rally
 from kuntur.model.place import Area
 from kuntur.visibility import relief
 
@@ -49,7 +49,8 @@ def check_and_show(area: str | Path, terrain_paths: Sequence[str | Path], png: P
     table = Table(title=loaded.title, show_header=False, box=None)
     for row in result.rows:
         table.add_row(*row)
-    fleet = Table("aircraft", "airframe", "base", "endurance there", "highest", "to border and back", box=None)
+    columns = ("aircraft", "airframe", "base", "endurance there", "highest", "to border and back", "way home from it")
+    fleet = Table(*columns, box=None)
     for line in result.aircraft:
         fleet.add_row(*line)
     console.print(table)
@@ -134,7 +135,26 @@ def _aircraft_row(area: Area, one: Aircraft) -> tuple[str, ...]:
         f"{budget.endurance_s / 60.0:.0f} min" if budget.can_fly else f"CANNOT FLY: {budget.why}",
         f"{budget.max_alt_msl_m:.0f} m",
         f"{out_and_back / 60.0:.0f} min" if np.isfinite(out_and_back) else "no way against the wind",
+        _way_home(area, one, budget),
     )
+
+
+def _way_home(area: Area, one: Aircraft, budget: performance.Budget) -> str:
+    """From over the nearest point of the border, up over what lies between, to the base or the best rally point."""
+    base = _base(area, one)
+    at, climb = _border_point(area, base)
+    left_s = budget.endurance_s - float(
+        performance.leg(one.airframe, budget, at[0] - base.x_m, at[1] - base.y_m, climb, area.weather).endurance_s
+    )
+    places: list[Base | Rally] = [base, *area.rallies]
+    ways = [
+        home.way(area.terrain, one, at, place.name, (place.x_m, place.y_m, place.alt_msl_m), area.weather)
+        for place in places
+    ]
+    best = home.nearest(ways, left_s)
+    if best is not None:
+        return f"{best.time_s / 60.0:.0f} min at {best.alt_msl_m:.0f} m to {best.place}"
+    return f"none: {ways[0].why}" if ways[0].why else f"none: {ways[0].used_s / 60.0:.0f} min, {left_s / 60.0:.0f} left"
 
 
 def _notes(area: Area, voids: float) -> list[str]:
@@ -183,13 +203,19 @@ def _budget(area: Area, one: Aircraft) -> performance.Budget:
 def _out_and_back_s(area: Area, one: Aircraft, budget: performance.Budget) -> float:
     """Endurance used by climbing, flying to the nearest point of the border and straight back, in this wind."""
     base = _base(area, one)
-    chainage, _ = lines.project(area.border.xy_m, base.x_m, base.y_m)
-    point = lines.point_at(area.border.xy_m, chainage)[0]
-    dx, dy = point[0] - base.x_m, point[1] - base.y_m
-    rise = max(0.0, float(grid.height_at(area.terrain, point[0], point[1])) - base.alt_msl_m)
-    climb = rise + area.requirement.height_agl_m
+    at, climb = _border_point(area, base)
+    dx, dy = at[0] - base.x_m, at[1] - base.y_m
     cost = performance.leg(one.airframe, budget, [dx, -dx], [dy, -dy], [climb, 0.0], area.weather)
     return float(cost.endurance_s.sum())
+
+
+def _border_point(area: Area, base: Base) -> tuple[tuple[float, float, float], float]:
+    """The working height over the nearest point of the border (x, y, alt_msl_m), and the climb to it from the base."""
+    chainage, _ = lines.project(area.border.xy_m, base.x_m, base.y_m)
+    x_m, y_m = (float(v) for v in lines.point_at(area.border.xy_m, chainage)[0])
+    rise = max(0.0, float(grid.height_at(area.terrain, x_m, y_m)) - base.alt_msl_m)
+    climb = rise + area.requirement.height_agl_m
+    return (x_m, y_m, base.alt_msl_m + climb), climb
 
 
 def require_flyable(area: Area) -> None:
