@@ -17,7 +17,7 @@ from scipy.optimize import linprog
 
 from kuntur.model.assets import Aircraft, Base
 from kuntur.model.place import CrosserClass, Lattice
-from kuntur.patrol import _kernels, columns, exposure, game
+from kuntur.patrol import _kernels, columns, exposure, game, search
 from kuntur.patrol.crossers import CrosserGraph
 from kuntur.patrol.flights import FlightNet
 from kuntur.patrol.rota import Stage
@@ -293,11 +293,11 @@ def told_survival(seen: exposure.View, mixture: game.Mixture, walks: IntArray) -
 
 def searched(
     crews: list[columns.Crew], seen: exposure.View, steps: int, *, rounds: int, count: int = 16, seed: int = 1
-) -> columns.Search:
+) -> search.Search:
     """The product's own search on a committed game, from its own first columns."""
     rng = np.random.default_rng(seed)
     first = columns.begin(crews, [seen], 2, steps, count, rng)
-    found = columns.search(crews, [seen], first, rng)
+    found = search.search(crews, [seen], first, rng)
     for k in range(rounds):
-        columns.step(found, 1.0 - k / rounds)
+        search.step(found, 1.0 - k / rounds)
     return found

@@ -8,6 +8,34 @@ import math
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
+from msgspec.structs import replace
 
 from kuntur.model.place import CrosserClass, Lattice
 from kuntur.patrol import _kernels, bounds, exposure, game
@@ -153,6 +181,706 @@ def test_layouts_equal_plain_recursion(seed: int) -> None:
             if len(chosen):
                 priced = game.price(view, mixture.plans[w][chosen], w, bound, response, begins=i, ends=j)
                 assert priced == pytest.approx(response.survival[w][:, chosen], rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_kinds_held_to_a_group_of_starts(seed: int) -> None:
+    """Held to one start, a crosser is worth what he is on a graph with that start alone; nobody beats the free one."""
+    view, mixture = random_instance(seed, columns=3)
+    bound = game.backward(view, mixture, group=np.array([0, 1], np.int32))
+    kinds = np.array([-1, 0, 1], np.int32)
+    response = game.respond(view, mixture, bound, np.random.default_rng(seed), kinds=kinds)
+    for k, cell in enumerate(view.graph.starts):
+        alone = small_view_of(view, [int(cell)])
+        value = 1.0 - game.backward(alone, mixture).floor
+        assert bound.held[0][0, k] == pytest.approx(value, rel=1e-4)
+        assert response.survival[0][k + 1] @ mixture.sigma[0] == pytest.approx(value, rel=1e-4)
+    assert bound.held[0][0].max() <= bound.out[0][0] * (1.0 + 1e-9)
+    assert response.survival[0][0] @ mixture.sigma[0] == pytest.approx(bound.out[0][0], rel=1e-4)
+    both = game.price(view, mixture.plans[1], 1, bound, response)
+    assert both == pytest.approx(response.survival[1], rel=1e-5)
+
+
+def small_view_of(view: exposure.View, starts: list[int]) -> exposure.View:
+    """The same view with other start cells."""
+    graph = replace(view.graph, starts=np.array(starts, np.int32))
+    arcs = _kernels.arcs(graph.arc_start, graph.arc_to, graph.arc_tau, graph.starts)
+    return replace(view, graph=graph, arcs=arcs)
 
 
 @pytest.mark.parametrize("seed", range(8))

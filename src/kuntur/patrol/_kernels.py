@@ -35,7 +35,7 @@ def backward_wave(
     threads: int,
 ) -> tuple[SingleArray, SingleArray, SingleArray]:
     """For columns (columns, aircraft, steps) that end in one layout, with weights sigma (layouts at the beginning,
-    columns): value of cells and of mid-arc states, each by layout, and of the best start (columns, groups of starts)."""
+    columns): value of cells and of mid-arc states, each by layout, and of the best start (columns, start groups)."""
     result: tuple[SingleArray, SingleArray, SingleArray] = _core.backward_wave(
         graph, seen, plan, sigma, value_next, mid_next, group, threads
     )
@@ -109,8 +109,8 @@ def cheapest_routes(
 def cheapest_answers(
     graph: Any, seen: Any, plan: IntArray, weight: FloatArray, threads: int, *, trace: bool = True
 ) -> tuple[FloatArray, IntArray]:
-    """Least cost (answers,), rounded down, and route (answers, steps) through each weighting (answers, waves, columns) of
-    the columns of plan (waves, columns, aircraft, steps)."""
+    """Least cost (answers,), rounded down, and route (answers, steps) through each weighting (answers, waves, columns)
+    of the columns of plan (waves, columns, aircraft, steps)."""
     result: tuple[FloatArray, IntArray] = _core.cheapest_answers(graph, seen, plan, weight, trace, threads)
     return result
 
@@ -145,7 +145,8 @@ def prune(
 ) -> tuple[float, NDArray[np.uint8], IntArray]:
     """Least bound of a route through open points (inf: none is left), the points that routes below target need, and the
     route of the least bound. told: what the crosser who is told every draw pays from each wave's beginning on, by cell,
-    by mid-arc state and from outside. Meant are the routes that start by last_start and end no sooner than first_end."""
+    by mid-arc state and from outside. Meant are routes that start by last_start and end no sooner than first_end.
+    """
     result: tuple[float, NDArray[np.uint8], IntArray] = _core.prune(
         graph, cost, points, wave_steps, constant, *told, target, last_start, first_end
     )

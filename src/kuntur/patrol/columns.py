@@ -1,14 +1,12 @@
-"""Making the mixture better: multiplicative weights on the exact derivative, and new columns where the crossers go.
+"""Columns: one joint choice of all aircraft for one wave, and how new ones are made.
 
-Each round: the exact value (`game.backward`) of every crosser class, the best response of the class that fares best,
-the derivative of its survival by every column's probability, and a step away from the columns that let it through. New
-columns are priced as well: per aircraft, the path between its hubs that sees most of the crosser flow not yet seen by
-the aircraft placed before it; a candidate enters in place of the lightest column if its exact price is better than the
-wave's. The best mixture seen is kept; only its certified floor counts, so nothing here needs to be exact.
+Per aircraft, in random order, the path between its hubs that sees most of a field of crossers not yet seen by the
+aircraft placed before it. Whatever is made is flyable: within each aircraft's share of endurance, apart from others.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Final
@@ -17,10 +15,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from kuntur.patrol import _kernels, duty, game
+from kuntur.patrol import _kernels, duty
 from kuntur.patrol.exposure import Pieces, Track, View
 from kuntur.patrol.flights import FlightNet
-from kuntur.patrol.game import Mixture
 from kuntur.patrol.rota import Stage, Stages, at_another_minute, stage_of, with_waits
 
 FloatArray = NDArray[np.float64]
@@ -28,18 +25,10 @@ SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 Progress = Callable[[float, str], None]
 
-UNIFORM_SHARE: Final = 0.01  # mixed into every wave's probabilities, so that no column is ever lost for good
 MINUTES_PROB: Final = 0.5  # of a candidate with a minute of take-off or landing drawn at random: our choice
 FORBIDDEN: Final = -1e9  # worth of a piece that another aircraft is too near to
 APART_M: Final = 200.0  # aircraft of a column keep this far apart across, or
 APART_HEIGHT_M: Final = 55.0  # this far in height: our choices; layers are 60 m apart
-BATCH: Final = 8  # candidates priced in one sweep: the kernel's lanes
-NOISES: Final = (0.0, 0.3, 0.6, 1.0)  # strength of the noise on the flow that candidates aim at
-WAVES_PRICED: Final = 2  # waves that get candidates in one round
-STEP: Final = 1.0  # first step of the multiplicative weights, on derivatives scaled to a spread of 1
-HOTTEST: Final = 0.02  # temperature of the crossers' choice of start at the beginning
-CLASS_TEMPERATURE: Final = 0.01  # classes whose floors differ by more than this from the least do not count
-FLOW_MEMORY: Final = 0.7  # of the flow of the rounds before
 
 
 class Crew(Struct, frozen=True, kw_only=True, eq=False):
@@ -57,10 +46,12 @@ class Crew(Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Column(Struct, frozen=True, kw_only=True, eq=False):
-    """arcs: per aircraft int32, the arcs flown. plan: int32 (aircraft, steps)."""
+    """arcs: per aircraft int32, the arcs flown. plan: int32 (aircraft, steps). begins, ends: its layouts."""
 
     arcs: tuple[IntArray, ...]
     plan: IntArray
+    begins: int = 0
+    ends: int = 0
 
 
 def tracks(net: FlightNet) -> list[Track]:
@@ -143,6 +134,8 @@ def column(
     rng: np.random.Generator,
     passes: int = 2,
     *,
+    begins: int = 0,
+    ends: int = 0,
     minutes_prob: float = MINUTES_PROB,
 ) -> Column | None:
     """Aircraft placed one after another in random order, each against the flow that those before it leave unseen.
@@ -151,7 +144,7 @@ def column(
     found again `passes - 1` times, with what the path before it sees around the same time taken off. Whoever takes off
     or lands in this wave does so at another minute than the first or last possible one with probability minutes_prob.
     """
-    stages = [stage_of(crew.stages, wave) for crew in crews]
+    stages = [stage_of(crew.stages, wave, begins, ends) for crew in crews]
     steps = flows[0].shape[0]
     left = [flow.copy() for flow in flows]
     arcs: list[IntArray] = [np.zeros(0, np.int32)] * len(crews)
@@ -177,7 +170,23 @@ def column(
             unseen = [_unseen(view, flow, plan[k]) for view, flow in zip(views, left, strict=True)]
             now = [np.float32(0.5) * (a + b) for a, b in zip(now, unseen, strict=True)]
         left = unseen
-    return Column(arcs=tuple(arcs), plan=plan)
+    return Column(arcs=tuple(arcs), plan=plan, begins=begins, ends=ends)
+
+
+def layouts(crews: list[Crew], wave: int) -> list[tuple[int, int]]:
+    """The pairs of layouts that columns of a wave can lead from and to."""
+    begins = max(len(crew.stages[wave]) for crew in crews)
+    ends = max(len(crew.stages[wave][0]) for crew in crews)
+    return list(itertools.product(range(begins), range(ends)))
+
+
+def connected(waves: list[list[Column]]) -> list[list[Column]]:
+    """Without the columns that lead to a layout from which nothing leads on in the next wave."""
+    kept: list[list[Column]] = []
+    for wave in reversed(waves):
+        onward = {column.begins for column in kept[0]} if kept and kept[0] else {column.ends for column in wave}
+        kept.insert(0, [column for column in wave if column.ends in onward])
+    return kept
 
 
 def _keep_apart(crews: list[Crew], plan: IntArray, k: int, worth: SingleArray) -> None:
@@ -249,7 +258,9 @@ def begin(
         for wave in range(waves):
             part = slice(wave * steps, (wave + 1) * steps)
             aim = [np.ascontiguousarray(flow[part]) for flow in flows]
-            found = column(crews, views, wave, aim, rng, passes=1 + done % 2)
+            pairs = layouts(crews, wave)
+            begins, ends = pairs[done % len(pairs)]
+            found = column(crews, views, wave, aim, rng, passes=1 + done % 2, begins=begins, ends=ends)
             if found is not None:
                 columns[wave].append(found)
                 made.append(found.plan)
@@ -259,7 +270,7 @@ def begin(
             for view, cost in zip(views, total, strict=True):
                 fine = np.ascontiguousarray(np.repeat(plan, view.graph.divisions, axis=3))
                 cost += _kernels.mixture_exposure(view.seen, fine, np.ones((waves, 1)), 2)
-    return columns
+    return connected(columns)
 
 
 def _route_flow(view: View, cost: SingleArray, waves: int, rng: np.random.Generator) -> SingleArray:
@@ -280,131 +291,3 @@ def _route_flow(view: View, cost: SingleArray, waves: int, rng: np.random.Genera
         flow[t, route[t]] += share
     divisions = view.graph.divisions
     return np.ascontiguousarray(flow.reshape(steps // divisions, divisions, -1).sum(axis=1))
-
-
-def sigma_of(logits: FloatArray) -> FloatArray:
-    weight = np.exp(logits - logits.max())
-    return np.asarray((1.0 - UNIFORM_SHARE) * weight / weight.sum() + UNIFORM_SHARE / len(weight))
-
-
-def mixture_of(columns: list[list[Column]], sigma: list[FloatArray]) -> Mixture:
-    return game.mixture([np.ascontiguousarray(np.stack([c.plan for c in wave])) for wave in columns], sigma)
-
-
-class Search(Struct, kw_only=True, eq=False):
-    """The search as it stands. columns, logits: per wave; flow: per class and wave, what `column` aims at.
-
-    best_columns, best_sigma: the mixture with the highest floor of any round; history: (floor, best) of each round.
-    """
-
-    crews: list[Crew]
-    views: list[View]
-    rng: np.random.Generator
-    columns: list[list[Column]]
-    logits: list[FloatArray]
-    flow: list[list[SingleArray]]
-    best_floor: float
-    best_columns: list[list[Column]]
-    best_sigma: list[FloatArray]
-    history: list[tuple[float, float]]
-
-
-def search(crews: list[Crew], views: list[View], columns: list[list[Column]], rng: np.random.Generator) -> Search:
-    """Start from given columns, equally likely."""
-    sigma = [np.full(len(wave), 1.0 / len(wave)) for wave in columns]
-    return Search(
-        crews=crews,
-        views=views,
-        rng=rng,
-        columns=[list(wave) for wave in columns],
-        logits=[np.zeros(len(wave)) for wave in columns],
-        flow=[],
-        best_floor=-1.0,
-        best_columns=[list(wave) for wave in columns],
-        best_sigma=sigma,
-        history=[],
-    )
-
-
-def step(found: Search, left: float) -> None:
-    """One round. left: share of the solving time that is left, 1 at first; steps and temperature fall with it."""
-    sigma = [sigma_of(logits) for logits in found.logits]
-    mixture = mixture_of(found.columns, sigma)
-    bounds = [game.backward(view, mixture) for view in found.views]
-    floors = np.array([bound.floor for bound in bounds])
-    if floors.min() > found.best_floor:
-        found.best_floor = float(floors.min())
-        found.best_columns = [list(wave) for wave in found.columns]
-        found.best_sigma = sigma
-    found.history.append((float(floors.min()), found.best_floor))
-    weight = np.exp((floors.min() - floors) / CLASS_TEMPERATURE)
-    weight /= weight.sum()
-    temperature = HOTTEST * max(left, 0.15)
-    responses: list[game.Response | None] = [
-        game.respond(view, mixture, bound, found.rng, temperature=temperature) if share > 0.02 else None
-        for view, bound, share in zip(found.views, bounds, weight, strict=True)
-    ]
-    _follow_flow(found, responses, weight)
-    derivative = [
-        sum(
-            (share * r.survival[w][0] for r, share in zip(responses, weight, strict=True) if r is not None), np.zeros(1)
-        )
-        for w in range(len(found.columns))
-    ]
-    spread = max(float(np.ptp(d)) for d in derivative) + 1e-12
-    rate = STEP / math.sqrt(1.0 + len(found.history) / 20.0)
-    for w, d in enumerate(derivative):
-        logits = found.logits[w] - rate * (d - d.mean()) / spread
-        found.logits[w] = np.maximum(logits - logits.max(), -8.0)
-    if len(found.history) >= 2 and left > 0.2:
-        waves = found.rng.permutation(len(found.columns))[:WAVES_PRICED]
-        for w in waves:
-            _renew(found, int(w), bounds, responses, weight, derivative[w] @ sigma[w], temperature)
-
-
-def _follow_flow(found: Search, responses: list[game.Response | None], weight: FloatArray) -> None:
-    """Average the crossers' flow over rounds, in steps of the plan."""
-    steps = found.columns[0][0].plan.shape[1]
-    if not found.flow:
-        found.flow = [[np.zeros((steps, view.graph.count), np.float32) for _ in found.columns] for view in found.views]
-    for c, response in enumerate(responses):
-        for w, flow in enumerate(found.flow[c]):
-            flow *= np.float32(FLOW_MEMORY)
-            if response is not None:
-                fine = response.flow[w].reshape(steps, -1, flow.shape[1]).sum(axis=1)
-                flow += np.float32((1.0 - FLOW_MEMORY) * weight[c]) * fine
-
-
-def _renew(
-    found: Search,
-    wave: int,
-    bounds: list[game.Bound],
-    responses: list[game.Response | None],
-    weight: FloatArray,
-    worth: float,
-    temperature: float,
-) -> None:
-    """Price a batch of candidates for one wave and let the best of them take the lightest columns' places."""
-    steps = found.columns[wave][0].plan.shape[1]
-    candidates = []
-    for k in range(BATCH):
-        flows = [
-            flow[wave] * noise(view, steps, NOISES[k % len(NOISES)], found.rng)
-            for view, flow in zip(found.views, found.flow, strict=True)
-        ]
-        made = column(found.crews, found.views, wave, flows, found.rng, passes=1 + k % 3)
-        if made is not None:
-            candidates.append(made)
-    if not candidates:
-        return
-    plan = np.stack([c.plan for c in candidates])
-    survival = np.zeros(len(candidates))
-    for view, bound, response, share in zip(found.views, bounds, responses, weight, strict=True):
-        if response is not None:
-            survival += share * game.price(view, plan, wave, bound, response, temperature=temperature)[0]
-    for i in np.argsort(survival)[:2]:
-        if survival[i] >= worth - 1e-5:
-            break
-        lightest = int(np.argmin(found.logits[wave]))
-        found.columns[wave][lightest] = candidates[int(i)]
-        found.logits[wave][lightest] = math.log(float(np.mean(np.exp(found.logits[wave]))))

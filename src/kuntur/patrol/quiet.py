@@ -26,20 +26,36 @@ def quiet_columns(setting: Setting, waves: range, rng: np.random.Generator) -> l
     """Up to COLUMNS different columns for each of these waves. InfeasibleError where a wave has none."""
     found = []
     for w in waves:
-        made: dict[bytes, Column] = {}
-        for k in range(COLUMNS * TRIES):
-            if len(made) == COLUMNS or (made and k >= 2 * COLUMNS) or (k >= TRIES and not made):
-                break
-            minutes_prob = 1.0 if k < TRIES // 2 or made else 0.0  # at last only the earliest minute, if that is all
-            one = columns.column(
-                setting.crews, setting.views, w, _drawn(setting, rng), rng, passes=1, minutes_prob=minutes_prob
-            )
-            if one is not None:
-                made[one.plan.tobytes()] = one
-        if not made:
+        wave = []
+        for begins, ends in columns.layouts(setting.crews, w):
+            wave += _between(setting, w, begins, ends, rng)
+        if not wave:
             raise no_column(w)
-        found.append(list(made.values()))
-    return found
+        found.append(wave)
+    return columns.connected(found)
+
+
+def _between(setting: Setting, wave: int, begins: int, ends: int, rng: np.random.Generator) -> list[Column]:
+    """Up to COLUMNS different columns from one layout to another."""
+    made: dict[bytes, Column] = {}
+    for k in range(COLUMNS * TRIES):
+        if len(made) == COLUMNS or (made and k >= 2 * COLUMNS) or (k >= TRIES and not made):
+            break
+        minutes_prob = 1.0 if k < TRIES // 2 or made else 0.0  # at last only the earliest minute, if that is all
+        one = columns.column(
+            setting.crews,
+            setting.views,
+            wave,
+            _drawn(setting, rng),
+            rng,
+            1,
+            begins=begins,
+            ends=ends,
+            minutes_prob=minutes_prob,
+        )
+        if one is not None:
+            made[one.plan.tobytes()] = one
+    return list(made.values())
 
 
 def _drawn(setting: Setting, rng: np.random.Generator) -> list[SingleArray]:

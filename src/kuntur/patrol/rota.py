@@ -59,11 +59,11 @@ Stages = tuple[tuple[tuple[Stage, ...], ...], ...]
 """stages[wave][i][j]: from layout i at the wave's beginning to layout j at its end."""
 
 
-def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) -> tuple[Sortie, ...]:
+def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: float) -> tuple[Sortie, ...]:
     """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
 
     A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
-    `turn`: waves by which this aircraft's cycle is shifted, so that two of a kind do not rest together.
+    `turn`: share of the cycle by which this aircraft's is shifted, so that those of a kind do not rest together.
     Raises InfeasibleError when no flight reaches the strip and returns.
     """
     out = fewest_steps(net, net.base_node)
@@ -93,7 +93,7 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int) 
         raise cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
     _, m, c = best
     flights: list[Sortie] = []
-    first = turn % c if c < waves else 0  # a flight through the whole watch is not shifted
+    first = round(turn * c) % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:
         flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
     for wave in range(first, waves, c):

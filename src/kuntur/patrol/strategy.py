@@ -32,6 +32,7 @@ WEIGHT_TOTAL: Final = 1_000_000
 LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped before the weights are rounded
 LEAST_WINDOW: Final = 2.0  # times the median fastest crossing; in less, starting early or late is a way out
 HUB_SHARES: Final = (0.25, 0.75)  # of its stretch of the border: where an aircraft that stays up is, turn about: tuned
+HUB_ASIDE: Final = 0.3  # of a drone's share of the border: how far from its base the other layouts' hubs are: tuned
 HUB_DEPTH_SHARE: Final = 0.4  # of the required depth behind the border, where hubs are wanted: tuned
 LAUNCH_APART_M: Final = 75.0  # an aircraft has climbed this far when the next one leaves the same base
 STATION_M: Final = 5000.0  # an aircraft this near to its usual hub is on station
@@ -55,8 +56,11 @@ class Setting(Struct, frozen=True, kw_only=True, eq=False):
     tail: int
 
 
-def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
-    """Lattices, rotas, hubs and rates. Raises InfeasibleError, BorderError or ConfigError saying what binds."""
+def setting(area: Area, *, layouts: int = 1, progress: Progress = lambda *_: None) -> Setting:
+    """Lattices, rotas, hubs and rates. Raises InfeasibleError, BorderError or ConfigError saying what binds.
+
+    layouts: how many joint hub places there are at each wave boundary; which one is met is drawn, and told.
+    """
     need = area.requirement
     step_s = need.crosser_step_s
     wave_steps, waves = round(need.wave_s / step_s), round(need.duration_s / need.wave_s)
@@ -79,7 +83,7 @@ def setting(area: Area, *, progress: Progress = lambda *_: None) -> Setting:
     duty.require_places(area)
     progress(0.0, "flight lattice")
     nets = flight_nets(area)
-    sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves)
+    sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves, layouts)
     cells = crossers.strip(area, need.crosser_cell_m)
     graphs = [crossers.graph(area, cells, crosser, step_s) for crosser in required]
     for graph in graphs:
@@ -152,19 +156,20 @@ def flight_nets(area: Area) -> list[flights.FlightNet]:
 
 
 def _rotas(
-    area: Area, nets: list[flights.FlightNet], wave_steps: int, waves: int
+    area: Area, nets: list[flights.FlightNet], wave_steps: int, waves: int, layouts: int
 ) -> tuple[list[tuple[rota.Sortie, ...]], list[dict[int, tuple[int, ...]]], int, int]:
     """Flights and hubs of every aircraft, and the waves before and after the promise.
 
     Those that stay up share the border among them, in the order of their bases; others stay near theirs.
     """
     need = area.requirement
-    turns: dict[tuple[str, str], int] = {}
+    kinds = [net.aircraft.airframe.id for net in nets]
+    turns: dict[str, int] = {}
     sorties: list[tuple[rota.Sortie, ...]] = [()] * len(nets)
     taken: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (base, which end) -> steps and gaps of who stays up
     for i in sorted(range(len(nets)), key=lambda i: flights.height_m(area, nets[i].aircraft)):
-        net, kind = nets[i], (nets[i].aircraft.airframe.id, nets[i].base.id)
-        alone = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0))
+        net, kind = nets[i], kinds[i]
+        alone = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0) / kinds.count(kind))
         sorties[i] = duty.in_hours(area, net, alone, wave_steps, waves)
         turns[kind] = turns.get(kind, 0) + 1
         if _stays(sorties[i], wave_steps):
@@ -180,7 +185,10 @@ def _rotas(
     places = {i: [length_m * (k + share) / len(staying) for share in HUB_SHARES] for k, i in enumerate(staying)}
 
     def hubs(i: int) -> dict[int, tuple[int, ...]]:
-        wanted = [[(at_m, depth_m) for at_m in places.get(i, [home[i]])]]
+        near = [home[i], *(home[i] + side * HUB_ASIDE * length_m / len(nets) for side in (1.0, -1.0))]
+        around = places.get(i, near if layouts > 1 else near[:1])
+        turned = [around[k:] + around[:k] for k in range(layouts)] if i in places else [[at_m] for at_m in around]
+        wanted = [[(at_m, depth_m) for at_m in turned[k % len(turned)]] for k in range(layouts)]
         return rota.hubs(nets[i], sorties[i], wanted, wave_steps, waves)
 
     lead, tail = _window([nets[i] for i in staying], [hubs(i) for i in staying], waves)
@@ -290,30 +298,34 @@ def written(
     certificate: Certificate,
 ) -> Strategy:
     """The plan as it is flown and drawn from. chosen, sigma: the promised waves; before, after: the waves around them,
-    their columns equally likely."""
+    each next layout equally likely, and among the columns that lead there each."""
     area = setting.area
     step_s = area.requirement.crosser_step_s
     segments: list[Segment] = []
     known: dict[tuple[int, int, bytes], int] = {}
     waves = []
     all_columns = before + chosen + after
-    even = [[np.full(len(wave), 1.0 / len(wave)) for wave in waves] for waves in (before, after)]
+    even = [[evenly(wave) for wave in waves] for waves in (before, after)]
     all_sigma = even[0] + sigma + even[1]
     for w, (options, shares) in enumerate(zip(all_columns, all_sigma, strict=True)):
-        weights = whole_weights(shares)
+        weights = np.zeros(len(options), np.int32)
+        begins = np.array([option.begins for option in options])
+        for layout in np.unique(begins):
+            weights[begins == layout] = whole_weights(shares[begins == layout])
         drawn = []
         for option, weight in zip(options, weights, strict=True):
             if weight == 0:
                 continue
             ids = []
             for k, member in enumerate(setting.crews):
+                stage = rota.stage_of(member.stages, w, option.begins, option.ends)
                 key = (w, k, option.arcs[k].tobytes())
                 if key not in known:
                     known[key] = len(segments)
                     segments.append(
                         rota.segment(
                             member.net,
-                            rota.stage_of(member.stages, w),
+                            stage,
                             option.arcs[k],
                             number=len(segments),
                             wave=w,
@@ -321,7 +333,9 @@ def written(
                         )
                     )
                 ids.append(known[key])
-            drawn.append(WrittenColumn(segment_ids=tuple(ids), weight=int(weight)))
+            drawn.append(
+                WrittenColumn(segment_ids=tuple(ids), weight=int(weight), begins=option.begins, ends=option.ends)
+            )
         start_s = w * setting.wave_steps * step_s
         waves.append(Wave(start_s=start_s, end_s=start_s + setting.wave_steps * step_s, columns=tuple(drawn)))
     return Strategy(
@@ -338,6 +352,13 @@ def written(
         frame_lat0_deg=area.frame.lat0_deg,
         frame_lon0_deg=area.frame.lon0_deg,
     )
+
+
+def evenly(wave: list[Column]) -> FloatArray:
+    """Probabilities of columns by which each next layout is equally likely from each layout, where columns lead."""
+    pairs = [(column.begins, column.ends) for column in wave]
+    nexts = {i: len({ends for begins, ends in pairs if begins == i}) for i, _ in pairs}
+    return np.array([1.0 / (nexts[pair[0]] * pairs.count(pair)) for pair in pairs])
 
 
 def whole_weights(sigma: FloatArray) -> IntArray:
