@@ -1,4 +1,4 @@
-"""Sectors of any width, of any camera: no gaps, never slower than the sweep, never more promised than a look a round."""
+"""Sectors of any width, of any camera: no gaps, never slower than the sweep, no more promised than a look a round."""
 
 from __future__ import annotations
 

@@ -20,6 +20,8 @@ from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import plan_check_sight
 from kuntur.ops.plan_check import check_schedule, check_strategy
 from kuntur.patrol import bounds, crossers, draw, exposure, game, strategy
+from kuntur.units import RAD_TO_DEG
+from kuntur.visibility.looks import OFF_TRACK_M, SECTOR_RAD
 
 Progress = Callable[[float, str], None]
 
@@ -207,6 +209,12 @@ def _caveats(area: Area, views: list[exposure.View], planned: Strategy) -> tuple
         "Crossers appear at the border line between its ends; the far side and ways round the ends are not modelled.",
         "The ceiling is about the same conservative rates as the floor, not about the best that cameras could do.",
     ]
+    if any(segment.looks for segment in planned.segments):
+        said.append(
+            f"Where a leg searches a sector, the camera's own search must turn through {SECTOR_RAD * RAD_TO_DEG:.0f} "
+            "degrees about the region of interest that the mission names, and the aircraft be within "
+            f"{OFF_TRACK_M:.0f} m of its track."
+        )
     said.append(_terrain_caveat(area))
     return tuple(said)
 
