@@ -17,7 +17,7 @@ from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import certify
 from kuntur.ops.plan_check import check_strategy
 from kuntur.ops.plan_picture import draw_plan
-from kuntur.patrol import columns, quiet, search, strategy
+from kuntur.patrol import blind, columns, quiet, search, strategy
 from kuntur.patrol.draw import strategy_sha256
 from kuntur.units import at_least, at_most
 
@@ -64,6 +64,9 @@ def plan(
     rng = np.random.default_rng(seed)
     setting = strategy.setting(area, progress=lambda f, w: progress(0.2 * f, w))
     strategy.require_window(setting)
+    if not accept_best:
+        window_s = (setting.waves - setting.lead - setting.tail) * area.requirement.wave_s
+        blind.require_sight(setting.views, setting.nets, window_s)
     found = _searched(setting, rng, began, seconds, progress)
     drafted = _drafted(setting, found, rng, time.monotonic() - began)
     certified = certify.certified(
