@@ -121,7 +121,7 @@ def worth(view: exposure.View, patrol: game.Mixture, rng: np.random.Generator) -
     """One patrol under our own audit. With one night only, the crosser who knows the mixture knows the night."""
     told = game.backward(view, patrol).floor
     nights = len(patrol.sigma[0])
-    attack = told if nights == 1 else float(bounds.attack(view, patrol, rng).detection.min(initial=1.0))
+    attack = told if nights == 1 else max(0.0, float(bounds.attack(view, patrol, rng).detection.min(initial=1.0)))
     routes = _naive(view, patrol.plans[0].shape[2] * view.graph.divisions)
     return Worth(
         nights=nights, attack=attack, told=told, naive=float(game.route_detection(view, patrol, routes).mean())
