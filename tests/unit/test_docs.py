@@ -159,7 +159,7 @@ def test_the_tutorial_shows_what_the_check_of_the_area_prints(tambo_quemado: Are
     for line in shown[1].splitlines():
         label = next(known for known in rows if line.startswith(f"{known} "))
         assert line.removeprefix(label).strip() == rows[label]
-    assert any("28 min" in row for row in checked.aircraft if "DJI Matrice 4TD" in row)
+    assert any("26 min" in row for row in checked.aircraft if "DJI Matrice 4TD" in row)
 
 
 def test_the_sensor_page_has_the_constants_of_the_code() -> None:
