@@ -19,14 +19,17 @@ from kuntur.model.place import Area, CrosserClass
 from kuntur.model.plans import Certificate, Strategy
 from kuntur.ops import plan_check_sight
 from kuntur.ops.plan_check import check_schedule, check_strategy
-from kuntur.patrol import bounds, crossers, draw, exposure, game, strategy
+from kuntur.patrol import bounds, crossers, doubts, draw, exposure, game, refute, reveal, strategy
 from kuntur.units import RAD_TO_DEG
 from kuntur.visibility.looks import OFF_TRACK_M, SECTOR_RAD
 
 Progress = Callable[[float, str], None]
 
 AUDIT_DIVIDES: Final = 2  # the audit's lattice: cell, step and viewpoint spacing divided by this
-ATTACK, LEAK = 1, 2  # which part of the randomness is whose
+ATTACK, LEAK, REVEAL = 1, 2, 3  # which part of the randomness is whose
+THETAS: Final = (1.0, 0.75, 0.5, 0.25)  # shared doubt: a stated set, no source says which holds
+REFUTE_ROUNDS: Final = 16  # work spent on the second proof
+TOLD_WAVES: Final = (2, 4)  # points of the curve of what telling costs, beside one wave and the whole night
 
 
 class Played(Struct, frozen=True, kw_only=True, eq=False):
@@ -59,7 +62,9 @@ def certified(
     view, mixture = weakest.view, weakest.mixture
     attacked = bounds.attack(view, mixture, np.random.default_rng([seed, ATTACK]), progress=_part(progress, 0.12, 0.13))
     leak, leak_error = bounds.leak(view, mixture, np.random.default_rng([seed, LEAK]))
-    ceiling = _ceiling(area, setting, view.graph.crosser, mixture, attacked, _part(progress, 0.27, 0.25))
+    ceiling = _ceiling(area, setting, view.graph.crosser, mixture, attacked, _part(progress, 0.27, 0.15))
+    refuted = refute.floor(view, mixture, attack=attacked, rounds=REFUTE_ROUNDS, progress=_part(progress, 0.42, 0.1))
+    attack = min([float(attacked.detection.min(initial=1.0)), *([refuted.found] if refuted else [])])
     audited = {
         one.id: audit(
             area, drafted, one, progress=_part(progress, 0.52 + 0.48 * i / len(required), 0.48 / len(required))
@@ -75,7 +80,7 @@ def certified(
         floor=class_floors[worst],
         floor_planning=min(one.floor for one in played.values()),
         floor_audit=min(audited.values()),
-        attack=float(attacked.detection.min(initial=1.0)),
+        attack=attack,
         ceiling=ceiling,
         leak=leak,
         class_floors=class_floors,
@@ -93,12 +98,26 @@ def certified(
         certainty_prob=None if error is None else need.certainty_prob,
         terrain_sigma_m=None if error is None else error.sigma_m,
         terrain_correlation_m=None if error is None else error.correlation_m,
+        uninformed_floor=refuted.floor if refuted else None,
+        doubted=doubts.floors(view, mixture, THETAS),
+        reveal=_revealed(weakest, attack, leak, seed),
         history=before.history,
         schedule_sha256=draw.schedule_sha256(drafted),
         seed=seed,
     )
     progress(1.0, "certified")
     return replace(drafted, certificate=certificate)
+
+
+def _revealed(weakest: Played, attack: float, leak: float, seed: int) -> tuple[tuple[float, float], ...]:
+    """What telling the draws ahead costs: nothing told, a wave, some waves, the whole night."""
+    view, mixture = weakest.view, weakest.mixture
+    waves = len(mixture.plans)
+    wave_min = mixture.plans[0].shape[2] * view.graph.divisions * view.graph.step_s / 60.0
+    some = [count * wave_min for count in TOLD_WAVES if count < waves]
+    between = reveal.curve(view, mixture, np.random.default_rng([seed, REVEAL]), some, samples=1)
+    night = [(waves * wave_min, leak)] if waves > 1 else []
+    return ((0.0, attack), (wave_min, weakest.floor), *between, *night)
 
 
 def _played(area: Area, planned: Strategy, crosser: CrosserClass, progress: Progress) -> Played:
@@ -181,6 +200,10 @@ def _attackers(crosser: CrosserClass, leak_error: float) -> dict[str, str]:
         "drawn for each wave as it begins: the exact value of the segment game, so a proven lower bound in this model",
         "attack": f"{crosser.name} who knows the strategy but sees no draw: the best of many fixed routes found; an "
         "upper estimate of what that crosser can be held to, not a bound",
+        "uninformed_floor": f"{crosser.name} who knows the strategy but sees no draw: no route of his is seen less often, "
+        "proven by refutation on the planning lattice; not audited on the finer one",
+        "doubted": "as floor, if every look is worth only that share of what the model says, all looks alike",
+        "reveal": f"{crosser.name} who is told all draws of that many minutes ahead: estimates from sampled draws",
         "ceiling": "no schedule of this fleet on this flight lattice is worth more against a certain mixture of routes "
         "(additive game): a proven upper bound in this model; the truth lies below it",
         "leak": f"{crosser.name} who knows the whole night's draw beforehand: the mean of sampled nights, each exact, "

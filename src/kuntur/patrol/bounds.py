@@ -50,7 +50,7 @@ def attack(
     mixture: Mixture,
     rng: np.random.Generator,
     *,
-    tries: int = 48,
+    tries: int = 24,
     rounds: int = 10,
     segments: int = 16,
     known: IntArray | None = None,
@@ -165,7 +165,7 @@ def leak(
     mixture: Mixture,
     rng: np.random.Generator,
     *,
-    nights: int = 200,
+    nights: int = 100,
     threads: int = 2,
     progress: Progress = lambda *_: None,
 ) -> tuple[float, float]:
@@ -199,7 +199,7 @@ def ceiling(
     routes: IntArray,
     steps: int,
     *,
-    rounds: int = 80,
+    rounds: int = 60,
     threads: int = 2,
     progress: Progress = lambda *_: None,
 ) -> float:
