@@ -6,11 +6,14 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import places as made_up
+import pytest
 import small_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from kuntur.patrol import _kernels, doubts, exposure, game
+from kuntur.patrol import _kernels, crossers, doubts, exposure, game
 
 RATES = st.floats(0.0, 200.0)
 
@@ -86,3 +89,17 @@ def test_a_field_of_the_second_proof_is_rounded_down(seed: int, loud: float) -> 
     )
     exact = -math.expm1(sum(math.log(float(f)) for f in view.factor))
     assert float(field.astype(np.float64).sum()) <= exact
+
+
+@pytest.mark.parametrize("step_s", [20.0, 45.0, 60.0, 97.0])
+def test_travel_times_are_rounded_down(step_s: float) -> None:
+    """No coarse step makes a crossing slower than it truly is: at most what steps of a second, each arc a second more,
+    say. Rounded to the nearest step, some would be slower."""
+    area = made_up.ridge_area()
+    cells = crossers.strip(area, 240.0)
+    second = crossers.graph(area, cells, area.crossers[0], 1.0)
+    slower = replace(second, arc_tau=second.arc_tau + 1)
+    coarse = crossers.graph(area, cells, area.crossers[0], step_s)
+    assert (crossers.fastest_s(coarse) <= crossers.fastest_s(slower)).all()
+    nearest = replace(coarse, arc_tau=coarse.arc_tau + 1)
+    assert (crossers.fastest_s(nearest) > crossers.fastest_s(second)).any()  # the test can fail

@@ -200,8 +200,8 @@ def _attackers(crosser: CrosserClass, leak_error: float) -> dict[str, str]:
         "drawn for each wave as it begins: the exact value of the segment game, so a proven lower bound in this model",
         "attack": f"{crosser.name} who knows the strategy but sees no draw: the best of many fixed routes found; an "
         "upper estimate of what that crosser can be held to, not a bound",
-        "uninformed_floor": f"{crosser.name} who knows the strategy but sees no draw: no route of his is seen less often, "
-        "proven by refutation on the planning lattice; not audited on the finer one",
+        "uninformed_floor": f"{crosser.name} who knows the strategy but sees no draw: no route of his is seen less "
+        "often, proven by refutation on the planning lattice; not audited on the finer one",
         "doubted": "as floor, if every look is worth only that share of what the model says, all looks alike",
         "reveal": f"{crosser.name} who is told all draws of that many minutes ahead: estimates from sampled draws",
         "ceiling": "no schedule of this fleet on this flight lattice is worth more against a certain mixture of routes "
