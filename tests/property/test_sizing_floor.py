@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import small_games
@@ -51,6 +52,12 @@ def value(sharpness: tuple[float, float], counts: tuple[int, ...]) -> float:
     return small_games.matrix_value(1.0 - np.exp(-exposures))[0]
 
 
+def rounds(count: int) -> Callable[[], bool]:
+    """Yes so many times, then no."""
+    left = itertools.chain(itertools.repeat(True, count), itertools.repeat(False))
+    return lambda: next(left)
+
+
 def every_fleet() -> list[tuple[int, ...]]:
     return [n for n in itertools.product(range(MOST + 1), repeat=2) if 1 <= sum(n) <= MOST]
 
@@ -69,7 +76,9 @@ def test_no_fleet_below_the_floor_reaches_the_detection(
     sharpness: tuple[float, float], each: tuple[float, float], detection_prob: float
 ) -> None:
     view, options = instance(sharpness)
-    found = sizing.cost_floor(options, [view], prices(each), detection_prob, MOST, 2 * STEPS, seconds=0.1, threads=1)
+    found = sizing.cost_floor(
+        options, [view], prices(each), detection_prob, MOST, 2 * STEPS, go_on=rounds(30), threads=1
+    )
     for counts in every_fleet():
         true = value(sharpness, counts)
         assert true <= sizing.ceiling(found.cuts, counts) + 1e-9, "every cut holds for every fleet"
@@ -86,7 +95,7 @@ def test_the_floor_is_exact_where_exposures_add_up() -> None:
     view, options = instance((h, 2.5 * h))
     for each in ((1.0, 1.0), (1.0, 2.2), (1.0, 3.5)):
         least = min(prices(each, 0.5).of(n) for n in enough)
-        found = sizing.cost_floor(options, [view], prices(each, 0.5), p, MOST, 2 * STEPS, seconds=4.0, threads=1)
+        found = sizing.cost_floor(options, [view], prices(each, 0.5), p, MOST, 2 * STEPS, go_on=rounds(4000), threads=1)
         assert found.cost == least
         assert found.counts in enough
 
@@ -94,14 +103,14 @@ def test_the_floor_is_exact_where_exposures_add_up() -> None:
 def test_the_floor_leaves_out_fleets_that_cannot_do_it() -> None:
     """It is not the trivial floor of one aircraft: here one cannot, and the program knows it."""
     view, options = instance((0.3, 0.3))
-    found = sizing.cost_floor(options, [view], prices((1.0, 1.0)), 0.5, MOST, 2 * STEPS, seconds=2.0, threads=1)
+    found = sizing.cost_floor(options, [view], prices((1.0, 1.0)), 0.5, MOST, 2 * STEPS, go_on=rounds(2000), threads=1)
     assert found.cost == 3.0 and found.closed
     assert value((0.3, 0.3), (2, 0)) < 0.5
 
 
 def test_a_requirement_above_every_ceiling_is_known_as_such() -> None:
     view, options = instance((0.1, 0.1))
-    found = sizing.cost_floor(options, [view], prices((1.0, 1.0)), 0.9, MOST, 2 * STEPS, seconds=2.0, threads=1)
+    found = sizing.cost_floor(options, [view], prices((1.0, 1.0)), 0.9, MOST, 2 * STEPS, go_on=rounds(2000), threads=1)
     assert found.counts is None and found.cost == np.inf
     best = max(value((0.1, 0.1), n) for n in every_fleet())
     assert best <= found.highest < 0.4
@@ -122,10 +131,10 @@ def test_the_two_schedules_of_the_science_page() -> None:
     )
     truth = (1.0 - np.exp(-2.0)) / 2.0
     one = sizing.Prices(aircraft=np.ones(1), base=np.zeros(1, np.int32), opening=np.zeros(1))
-    able = sizing.cost_floor([option], [seen], one, truth - 0.01, 1, 2, seconds=2.0, threads=1)
+    able = sizing.cost_floor([option], [seen], one, truth - 0.01, 1, 2, go_on=rounds(2000), threads=1)
     assert able.counts == (1,), "what can be done is never ruled out"
     for wanted in (0.5, 0.62, 0.66):
-        above = sizing.cost_floor([option], [seen], one, wanted, 1, 2, seconds=2.0, threads=1)
+        above = sizing.cost_floor([option], [seen], one, wanted, 1, 2, go_on=rounds(2000), threads=1)
         assert above.counts is None
         assert truth <= above.highest < 0.45
     added = [sizing.Cut(worth=cut.worth, capped=False, crosser="w") for cut in above.cuts if not cut.capped]

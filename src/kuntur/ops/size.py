@@ -170,6 +170,11 @@ def _pool_notes(pool: stations.Stations, bases: Sequence[Base]) -> list[str]:
     return [f"Left out: {kind} at {names[base]}. {why}" for (kind, base), why in pool.left_out.items()]
 
 
+def _for(seconds: float) -> Callable[[], bool]:
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() < until
+
+
 @contextmanager
 def _watched_for_stop() -> Iterator[Callable[[], bool]]:
     """Whether Ctrl-C was pressed, also where the work below it ended quietly with its best so far."""
@@ -232,8 +237,7 @@ class _Work:
             known = self._sharpened(SHARPEN_SHARE * seconds)
         floor = sizing.cost_floor(
             self.pool.options, self.pool.views, self.prices, self.wanted, self.question.most_aircraft, self.pool.steps,
-            seconds=(1.0 - SHARPEN_SHARE) * seconds, known=known,
-            progress=lambda f, w: self.progress(0.15 + 0.15 * f, w),
+            go_on=_for((1.0 - SHARPEN_SHARE) * seconds), known=known, told=lambda w: self.progress(0.2, w),
         )  # fmt: skip
         _write(kept, msgspec.json.encode((key, floor.cuts)))
         self.ceilings = sizing.ceilings(floor.cuts, self.fleets)
@@ -250,7 +254,7 @@ class _Work:
             for k, mix in enumerate(mixes):
                 self.progress(0.1 + 0.05 * k / len(mixes), "crossers against each type")
                 found += sizing.sharpened(
-                    self.pool.options, self.pool.views, mix.tolist(), self.pool.steps, seconds=seconds / len(mixes)
+                    self.pool.options, self.pool.views, mix.tolist(), self.pool.steps, go_on=_for(seconds / len(mixes))
                 )
         except KeyboardInterrupt:
             pass  # the cuts so far hold

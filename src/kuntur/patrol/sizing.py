@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -44,7 +43,8 @@ from kuntur.patrol.flights import FlightNet
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
-Progress = Callable[[float, str], None]
+Told = Callable[[str], None]
+GoOn = Callable[[], bool]
 
 ROUNDING: Final = 1e-4  # relative; over every sum of float32 in R, as in `bounds.ceiling`
 GROUPS: Final = 16  # stretches of the border, and
@@ -285,27 +285,27 @@ def cost_floor(
     most: int,
     steps: int,
     *,
-    seconds: float,
+    go_on: GoOn,
     known: Sequence[Cut] = (),
     threads: int = 2,
-    progress: Progress = lambda *_: None,
+    told: Told = lambda _: None,
 ) -> CostFloor:
     """The proven floor, raised cut by cut until the crossers of no class rule the cheapest fleet left out, or until
-    `seconds` are over. known: cuts of an earlier run on the same options. Ctrl-C ends early with the floor so far."""
-    began, cuts, rounds, closed = time.monotonic(), list(known), 0, False
+    `go_on`, asked before every round, says no. known: cuts of an earlier run on the same options. Ctrl-C ends early
+    with the floor so far."""
+    cuts, rounds, closed = list(known), 0, False
     duels = [_Duel(view, options, steps, threads) for view in views]
     found = cheapest(prices, cuts, detection_prob, most)
     try:
-        while found is not None and time.monotonic() - began < seconds:
-            added, rounds_more, closed = _rule_out(duels, found[1], detection_prob, began + seconds)
+        while found is not None and go_on():
+            added, rounds_more, closed = _rule_out(duels, found[1], detection_prob, go_on)
             rounds += rounds_more
             if not added:
                 break
             cuts += added
             found = cheapest(prices, cuts, detection_prob, most)
             if found is not None:
-                words = f"{len(cuts)} cuts: no fleet below {found[0]:.4g}"
-                progress(min(1.0, (time.monotonic() - began) / seconds), words)
+                told(f"{len(cuts)} cuts: no fleet below {found[0]:.4g}")
     except KeyboardInterrupt:
         closed = False
     return CostFloor(
@@ -324,14 +324,14 @@ def sharpened(
     counts: Sequence[int],
     steps: int,
     *,
-    seconds: float,
+    go_on: GoOn,
     threads: int = 2,
 ) -> tuple[Cut, ...]:
     """Cuts made for this fleet: they tell its ceiling, and that of its multiples, as well as the time allows."""
-    began, fleet = time.monotonic(), np.array(counts, np.int32)
+    fleet = np.array(counts, np.int32)
     duels = [_Duel(view, options, steps, threads) for view in views]
     rounds = 0
-    while rounds < 2 * CHECK or time.monotonic() - began < seconds:
+    while rounds < 2 * CHECK or go_on():
         rounds += 1
         for duel in duels:
             duel.play(fleet)
@@ -339,12 +339,12 @@ def sharpened(
 
 
 def _rule_out(
-    duels: Sequence[_Duel], counts: IntArray, detection_prob: float, until: float
+    duels: Sequence[_Duel], counts: IntArray, detection_prob: float, go_on: GoOn
 ) -> tuple[list[Cut], int, bool]:
     """Cuts that this fleet breaks (none when time is over), rounds played, and whether every class gave up."""
     rounds, needed = 0, -math.log1p(-detection_prob)
     standing = dict.fromkeys(duels, GRACE)
-    while standing and (rounds == 0 or time.monotonic() < until):
+    while standing and (rounds == 0 or go_on()):
         for duel in list(standing):
             above, below = duel.play(counts)
             rounds += 1
