@@ -249,7 +249,7 @@ def view(
             pieces,
             lambda f, w, k=k: progress((k + f) / len(fleet), w),  # type: ignore[misc]
         )
-        starts.append(start[1:] + starts[-1][-1])
+        starts.append(start[1:] + sum(len(known) for known in cells))
         cells.append(cell)
         values.append(factors(rate_hz, graph.step_s))
         offsets.append(offsets[-1] + len(start) - 1)
