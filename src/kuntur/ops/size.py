@@ -269,12 +269,21 @@ class _Work:
     def search(self, floor: sizing.CostFloor, until: float, each_s: float, stopped: Callable[[], bool]) -> None:
         """From the cheapest fleet that no cut rules out, plan one after another until none cheaper looks possible."""
         assert floor.counts is not None, "an infeasible requirement was raised before"
+        self._adopt()
         first = self.row[floor.counts]
-        begin, chosen = time.monotonic(), [first]
+        begin = time.monotonic()
+        chosen = self._promising()[: max(1, self.workers)] if first in self.planned else [first]
         while chosen and not stopped() and (not self.planned or time.monotonic() + 0.5 * each_s < until):
             done = (time.monotonic() - begin) / max(until - begin, 1.0)
             self._plan(chosen, each_s, 0.3 + 0.5 * min(1.0, done))
             chosen = [k for k in self._promising() if k not in self.planned][: max(1, self.workers)]
+
+    def _adopt(self) -> None:
+        """Take up what earlier runs planned."""
+        kept = set((self.folder / "plans").glob("*.json"))
+        for k in range(len(self.fleets)) if kept else ():
+            if (path := self._path(self._task(k, 0.0))) in kept:
+                self.planned[k] = msgspec.json.decode(path.read_bytes(), type=_Planned)
 
     def _promising(self) -> list[int]:
         """Rows of fleets worth a plan next, best first: those cheaper than the certified one that may do it as well.
