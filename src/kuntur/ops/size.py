@@ -295,7 +295,8 @@ class _Work:
         if best is None:
             made = [self.costs[k] for k in self.planned if self.planned[k].strategy is not None]
             half_way = 0.5 * (max(made, default=0.0) + float(self.costs.max()))
-            waiting = waiting[self.costs[waiting] <= half_way]
+            nearer = waiting[self.costs[waiting] <= half_way]
+            waiting = nearer if len(nearer) else waiting
         else:
             waiting = waiting[self.costs[waiting] < self.costs[best] - 1e-9]
             waiting = waiting[expected[waiting] >= NEAR * -math.log1p(-self.wanted)]
