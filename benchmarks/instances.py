@@ -21,7 +21,7 @@ BUILT: Final = Path(__file__).resolve().parents[1] / "build" / "bench"
 SURVEYS: Final = Path(__file__).resolve().parents[2] / "shared" / "data" / "terrain"
 
 NAMES: Final = ("synthetic_40km", "tambo_quemado_114km", "aconcagua_60km")
-SPECTRAL_SHA256: Final = ""
+SPECTRAL_SHA256: Final = "b6a37e6029fa3aec070d8865edaa858e0e9f2bf5a2d59379c0ab1a5b5a4b5b12"
 POSTS: Final = 512
 POST_M: Final = 125.0
 LOWEST_M, HIGHEST_M = 2990, 5490
@@ -31,8 +31,7 @@ def spectral() -> NDArray[np.int16]:
     """Heights (POSTS, POSTS) in whole metres on POST_M cells: a Gaussian field with power spectrum k^-3.4."""
     field = terrain.spectral(POSTS, 3.4, np.random.default_rng(4040))
     low, high = float(field.min()), float(field.max())
-    made = np.round(LOWEST_M + (field - low) * ((HIGHEST_M - LOWEST_M) / (high - low))).astype(np.int16)
-    return made
+    return np.round(LOWEST_M + (field - low) * ((HIGHEST_M - LOWEST_M) / (high - low))).astype(np.int16)
 
 
 def _spectral_file() -> Path:

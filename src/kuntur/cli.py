@@ -137,7 +137,9 @@ def area_fetch(
 @app.command("fleet")
 def fleet_command(
     entry: Annotated[str | None, typer.Argument(help="An aircraft, camera or radio of the catalog.")] = None,
-    curves: Annotated[Path | None, typer.Option(help="Folder for pictures of what cameras find and aircraft do.")] = None,
+    curves: Annotated[
+        Path | None, typer.Option(help="Folder for pictures of what cameras find and aircraft do.")
+    ] = None,
     page: Annotated[Path | None, typer.Option(help="Write the catalog as a page of Markdown.")] = None,
 ) -> None:
     """The aircraft, cameras and radios that come with Kuntur; one of them with the source of every figure."""
@@ -284,6 +286,16 @@ def plan(
     accept_best: Annotated[
         bool, typer.Option(help="Keep the best plan even when it does not meet the requirement.")
     ] = False,
+    layouts: Annotated[
+        int, typer.Option(help="Joint hub places at each wave boundary; more hide better and take longer to solve.")
+    ] = 1,
+    resume: Annotated[bool, typer.Option(help="Go on from the search kept beside --out, for --seconds more.")] = False,
+    sectors: Annotated[
+        int, typer.Option(help="Plan a long border as this many sectors, into the folder of --out.")
+    ] = 0,
+    margin_km: Annotated[float, typer.Option(help="Ground to either side of a sector that its aircraft watch.")] = 8.0,
+    workers: Annotated[int, typer.Option(help="Plan sectors in this many local processes.")] = 0,
+    scheduler: Annotated[str, typer.Option(help="Plan sectors on the Dask cluster with this address.")] = "",
     certify: Annotated[
         Path | None,
         typer.Option(help="Plan nothing: check this plan.json, edited by hand, and compute its certificate again."),
@@ -294,6 +306,17 @@ def plan(
     from kuntur.ops import certify as proofs
     from kuntur.ops import plan as ops
 
+    if sectors:
+        from kuntur.ops import sectors as border_ops
+
+        with stage_bar() as progress:
+            whole = border_ops.plan_border(
+                area_ops.load(area, terrain or []), to.parent, count=sectors, margin_m=1000.0 * margin_km,
+                seconds=seconds, seed=seed, workers=workers, scheduler=scheduler,
+                progress=lambda f, w: progress("sectors", f, w),
+            )  # fmt: skip
+        say(border_ops.table(whole))
+        return
     with stage_bar() as progress:
         loaded = area_ops.load(area, terrain or [])
         strategy = (
@@ -302,6 +325,9 @@ def plan(
                 seconds=seconds,
                 seed=seed,
                 accept_best=accept_best,
+                layouts=layouts,
+                kept=to.with_suffix(".search"),
+                resume=resume,
                 progress=lambda f, w: progress("plan", f, w),
             )
             if certify is None

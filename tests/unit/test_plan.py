@@ -100,7 +100,10 @@ def test_short_endurance_and_ceiling_are_named(area: Area) -> None:
     rotor = area.fleet.aircraft[1]
     tired = replace(rotor.airframe, endurance_s=300.0, battery_wh=70.0, rotor_disc_area_m2=None)
     low = replace(rotor.airframe, ceiling_msl_m=4500.0)
-    for airframe, word in ((tired, "its endurance in this air"), (low, "cannot fly above the strip: it reaches 4500 m")):
+    for airframe, word in (
+        (tired, "its endurance in this air"),
+        (low, "cannot fly above the strip: it reaches 4500 m"),
+    ):
         fleet = replace(area.fleet, aircraft=(replace(rotor, airframe=airframe),))
         with pytest.raises(InfeasibleError, match=word):
             ops.plan(replace(area, fleet=fleet), seconds=1.0)

@@ -215,7 +215,9 @@ def camera(table: CameraTable) -> Camera:
         f_number=table.f_number,
         netd_k=table.netd_k,
         least_light_lux=table.least_light_lux,
-        law=None if table.law is None else RangeLaw(rate_hz=table.law.rate_hz, scale_m=table.law.scale_m, cut_m=table.law.cut_m),
+        law=None
+        if table.law is None
+        else RangeLaw(rate_hz=table.law.rate_hz, scale_m=table.law.scale_m, cut_m=table.law.cut_m),
     )
 
 

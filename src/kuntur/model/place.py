@@ -135,7 +135,8 @@ class Lattice(Struct, frozen=True, kw_only=True):
 class Border(Struct, frozen=True, kw_only=True):
     """The border line in the order of its chainage (km 0 at its first vertex), and which side is ours.
 
-    xy_m: (n, 2) float64. ours: the side, looking along increasing chainage.
+    xy_m: (n, 2) float64. ours: the side, looking along increasing chainage. core_m: of a sector of a longer border, the
+    chainages between which crossers start; beyond its ends they are through. None: nobody goes beyond the ends.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Border(Struct, frozen=True, kw_only=True):
     their_country: str
     attribution: str
     sha256: str = ""
+    core_m: tuple[float, float] | None = None
 
 
 class Zone(Struct, frozen=True, kw_only=True):

@@ -82,7 +82,7 @@ def draw_times(area: Area, ways: Corridors, path: Path) -> Path:
                 zorder=6,
             )
             for text in sheet.axes.clabel(lines, fmt="%d", fontsize=7.5):
-                text.set_path_effects(maps.HALO)
+                text.set_path_effects([*maps.HALO])
     sheet.legend_line("minutes since the border", color="#08306b", linewidth=1.1)
     sheet.legend_line("minutes still to go", color="#a3122b", linewidth=1.0, linestyle=(0, (4, 3)))
     return sheet.save(path)

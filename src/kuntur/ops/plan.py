@@ -9,12 +9,13 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 from msgspec.structs import replace
 
 from kuntur.errors import ConfigError, InfeasibleError
 from kuntur.model.place import Area
-from kuntur.model.plans import Certificate, Strategy
-from kuntur.ops import certify
+from kuntur.model.plans import Certificate, Solved, Strategy
+from kuntur.ops import certify, plan_resume
 from kuntur.ops.plan_check import check_strategy
 from kuntur.ops.plan_picture import draw_plan
 from kuntur.patrol import blind, columns, quiet, search, strategy
@@ -35,6 +36,8 @@ __all__ = [
 
 COLUMNS: Final = 16  # a wave: two groups of the kernel's eight lanes
 PROOF_SHARE: Final = 0.5  # of the time, kept for attack, ceiling, leak and audit
+MOST_PROOF_S: Final = 180.0  # of a long solve
+SAVED_S: Final = 30.0  # between two savings of the search
 
 
 class UnmetError(InfeasibleError):
@@ -52,27 +55,40 @@ def plan(
     seconds: float | None = None,
     seed: int = 1,
     accept_best: bool = False,
+    layouts: int = 1,
+    first_layer: int = 0,
+    kept: Path | None = None,
+    resume: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Strategy:
     """The best strategy found in about `seconds` (the area's solve_s otherwise), every number of its certificate proven
     or named for what it is.
+
+    layouts: joint hub places at each wave boundary. first_layer: of heights, where a neighbour's aircraft fly below.
+    kept: file that the search is written to now and then; resume: go on from there.
 
     Raises InfeasibleError when nothing can be flown, UnmetError (an InfeasibleError that carries the plan) when the
     floor is below the requirement and `accept_best` is not set. Ctrl-C ends the search early with the best plan so far.
     """
     began, seconds = time.monotonic(), seconds or area.requirement.solve_s
     rng = np.random.default_rng(seed)
-    setting = strategy.setting(area, progress=lambda f, w: progress(0.2 * f, w))
+    key = plan_resume.key_of(area, layouts, first_layer)
+    before = plan_resume.load(kept, key) if resume and kept is not None else None
+    setting = strategy.setting(
+        area, layouts=layouts, first_layer=first_layer, progress=lambda f, w: progress(0.2 * f, w)
+    )
     strategy.require_window(setting)
     if not accept_best:
         window_s = (setting.waves - setting.lead - setting.tail) * area.requirement.wave_s
         blind.require_sight(setting.views, setting.nets, window_s)
-    found = _searched(setting, rng, began, seconds, progress)
-    drafted = _drafted(setting, found, rng, time.monotonic() - began)
+    work = _Work(setting=setting, rng=rng, began=began, seconds=seconds, key=key, kept=kept, before=before)
+    found, history = _searched(work, progress)
+    drafted = _drafted(setting, found, rng, history)
     certified = certify.certified(
         area, drafted, seed=seed, setting=setting, progress=lambda f, w: progress(0.6 + 0.38 * f, w)
     )
     certify.require_sound(area, certified)
+    certify.require_seen(area, certified)
     best = certified.certificate.floor
     if best < area.requirement.detection_prob and not accept_best:
         raise UnmetError(
@@ -88,51 +104,81 @@ def plan(
     return certified
 
 
-def _searched(
-    setting: strategy.Setting, rng: np.random.Generator, began: float, seconds: float, progress: Progress
-) -> search.Search:
+class _Work(Struct, frozen=True, kw_only=True, eq=False):
+    """What the search is given. before: an earlier search to go on from."""
+
+    setting: strategy.Setting
+    rng: np.random.Generator
+    began: float
+    seconds: float
+    key: str
+    kept: Path | None
+    before: plan_resume.Kept | None
+
+
+def _searched(work: _Work, progress: Progress) -> tuple[search.Search, list[Solved]]:
     """Improve until the time kept for the proof begins. Ctrl-C stops early, once there is something to show."""
+    setting = work.setting
     promised = range(setting.lead, setting.waves - setting.tail)
     crews = [replace(c, stages=c.stages[promised.start : promised.stop]) for c in setting.crews]
-    prepared = time.monotonic() - began
+    prepared = time.monotonic() - work.began
+    found = _begun(work, crews, promised, progress)
+    history = [] if work.before is None else list(work.before.history)
+    spent = 0.0 if work.before is None else work.before.spent_s
+    start = saved = time.monotonic()
+    proof_s = min(max(PROOF_SHARE * (work.seconds - prepared), 0.7 * prepared), MOST_PROOF_S)
+    stop = max(start + 0.1 * work.seconds, work.began + work.seconds - proof_s)
+    try:
+        while (now := time.monotonic()) < stop or len(found.history) < 2:
+            search.step(found, max(0.0, 1.0 - (now - start) / (stop - start)))
+            now = time.monotonic()
+            history.append(Solved(t_s=round(spent + now - work.began, 1), floor=found.best_floor))
+            done = min(1.0, (now - start) / (stop - start))
+            progress(0.3 + 0.3 * done, f"round {len(found.history)}: floor {found.best_floor:.3f}")
+            if work.kept is not None and now - saved > SAVED_S:
+                plan_resume.save(work.kept, work.key, history[-1].t_s, history, found)
+                saved = now
+    except KeyboardInterrupt:
+        if found.best_floor < 0.0:
+            raise
+    if work.kept is not None and history:
+        plan_resume.save(work.kept, work.key, history[-1].t_s, history, found)
+    return found, history
+
+
+def _begun(work: _Work, crews: list[columns.Crew], promised: range, progress: Progress) -> search.Search:
+    """The search taken up again, or begun with first columns."""
+    setting = work.setting
+    if work.before is not None:
+        return plan_resume.taken_up(work.before, crews, setting.views, setting.wave_steps, work.rng)
+    pairs = max(len(columns.layouts(crews, w)) for w in range(len(promised)))
     first = columns.begin(
         crews,
         setting.views,
         len(promised),
         setting.wave_steps,
-        COLUMNS,
-        rng,
+        max(COLUMNS, 4 * pairs),
+        work.rng,
         progress=lambda f, w: progress(0.2 + 0.1 * f, w),
     )
     for w, wave in enumerate(first):
         if not wave:
             raise strategy.no_column(promised.start + w)
-    found = search.search(crews, setting.views, first, rng)
-    start = time.monotonic()
-    stop = max(start + 0.1 * seconds, began + seconds - max(PROOF_SHARE * (seconds - prepared), 0.7 * prepared))
-    try:
-        while (now := time.monotonic()) < stop or len(found.history) < 2:
-            search.step(found, max(0.0, 1.0 - (now - start) / (stop - start)))
-            done = min(1.0, (time.monotonic() - start) / (stop - start))
-            progress(0.3 + 0.3 * done, f"round {len(found.history)}: floor {found.best_floor:.3f}")
-    except KeyboardInterrupt:
-        if found.best_floor < 0.0:
-            raise
-    return found
+    return search.search(crews, setting.views, first, work.rng)
 
 
-def _drafted(setting: strategy.Setting, found: search.Search, rng: np.random.Generator, spent_s: float) -> Strategy:
+def _drafted(
+    setting: strategy.Setting, found: search.Search, rng: np.random.Generator, history: list[Solved]
+) -> Strategy:
     """The written plan with a certificate that promises nothing yet."""
     before = quiet.quiet_columns(setting, range(setting.lead), rng)
     after = quiet.quiet_columns(setting, range(setting.waves - setting.tail, setting.waves), rng)
     wave_s = setting.wave_steps * setting.area.requirement.crosser_step_s
-    blank = _blank(setting, found, setting.lead * wave_s, (setting.waves - setting.tail) * wave_s, spent_s)
+    blank = _blank(setting, history, setting.lead * wave_s, (setting.waves - setting.tail) * wave_s)
     return strategy.written(setting, found.columns, found.sigma, before, after, blank)
 
 
-def _blank(
-    setting: strategy.Setting, found: search.Search, from_s: float, until_s: float, spent_s: float
-) -> Certificate:
+def _blank(setting: strategy.Setting, history: list[Solved], from_s: float, until_s: float) -> Certificate:
     need = setting.area.requirement
     cell_m = setting.views[0].graph.cells.cell_m
     return Certificate(
@@ -148,12 +194,13 @@ def _blank(
         planning_step_s=need.crosser_step_s,
         audit_cell_m=cell_m,
         audit_step_s=need.crosser_step_s,
-        rounds=len(found.history),
-        solve_s=spent_s,
+        rounds=len(history),
+        solve_s=history[-1].t_s if history else 0.0,
         attackers={},
         caveats=(),
         from_s=from_s,
         until_s=until_s,
+        history=tuple(history),
     )
 
 

@@ -127,16 +127,16 @@ def _clearance(area: Area, base: Base, legs: Legs, leg: NDArray[np.intp], at: Fl
     wrong = []
     for i in np.flatnonzero(least < needed):
         if math.isinf(least[i]):
-            wrong.append(f"{legs.where(i)}: passes over a void or leaves the terrain")
+            wrong.append(f"{legs.where(int(i))}: passes over a void or leaves the terrain")
         else:
-            wrong.append(f"{legs.where(i)}: only {least[i]:.0f} m above the ground and what stands on it")
+            wrong.append(f"{legs.where(int(i))}: only {least[i]:.0f} m above the ground and what stands on it")
     return wrong
 
 
 def _border(area: Area, legs: Legs, leg: NDArray[np.intp], at: FloatArray) -> list[str]:
     _, inward = lines.inward_offset(area.border.xy_m, area.border.ours, at[:, 0], at[:, 1])
     least = _worst(leg, inward, len(legs.dt_s))
-    return [f"{legs.where(i)}: crosses the border by {-least[i]:.0f} m" for i in np.flatnonzero(least < 0.0)]
+    return [f"{legs.where(int(i))}: crosses the border by {-least[i]:.0f} m" for i in np.flatnonzero(least < 0.0)]
 
 
 def _zones(area: Area, legs: Legs, leg: NDArray[np.intp], at: FloatArray) -> list[str]:
@@ -152,7 +152,7 @@ def _zones(area: Area, legs: Legs, leg: NDArray[np.intp], at: FloatArray) -> lis
         if math.isfinite(low) or math.isfinite(top):  # only where it is inside and at its height
             inside = shapely.contains_xy(ring, at[:, 0], at[:, 1]) & (at[:, 2] >= low) & (at[:, 2] <= top)
             entered &= np.bincount(leg, inside, len(entered)) > 0
-        wrong += [f"{legs.where(i)}: enters the no-fly zone {zone.name}" for i in np.flatnonzero(entered)]
+        wrong += [f"{legs.where(int(i))}: enters the no-fly zone {zone.name}" for i in np.flatnonzero(entered)]
     return wrong
 
 
@@ -190,14 +190,14 @@ def _speeds(area: Area, aircraft: Aircraft, legs: Legs) -> list[str]:
         cruise = min(budget(alt).airspeed_mps for alt in ends_m)
         if moving[i] and needed[i] > cruise * SPEED_TOLERANCE:
             wrong.append(
-                f"{legs.where(i)}: a leg at {needed[i]:.1f} m/s through the air at {at_m[i]:.0f} m is faster than it "
-                f"flies ({cruise:.1f})"
+                f"{legs.where(int(i))}: a leg at {needed[i]:.1f} m/s through the air at {at_m[i]:.0f} m is faster than "
+                f"it flies ({cruise:.1f})"
             )
         can, rise = budget(max(ends_m)), float(d[i, 2] / legs.dt_s[i])
         if rise > can.climb_mps * SPEED_TOLERANCE:
-            wrong.append(f"{legs.where(i)}: climbs at {rise:.2f} m/s, it can do {can.climb_mps:.2f}")
+            wrong.append(f"{legs.where(int(i))}: climbs at {rise:.2f} m/s, it can do {can.climb_mps:.2f}")
         if -rise > can.descent_mps * SPEED_TOLERANCE:
-            wrong.append(f"{legs.where(i)}: sinks at {-rise:.2f} m/s, it can do {can.descent_mps:.2f}")
+            wrong.append(f"{legs.where(int(i))}: sinks at {-rise:.2f} m/s, it can do {can.descent_mps:.2f}")
     return wrong
 
 
@@ -206,9 +206,9 @@ def _ceiling(area: Area, aircraft: Aircraft, legs: Legs) -> list[str]:
     top = np.maximum(legs.a_m[:, 2], legs.b_m[:, 2])
     i = int(top.argmax())
     if top[i] > aircraft.airframe.ceiling_msl_m:
-        return [f"{legs.where(i)}: above the ceiling of {aircraft.airframe.name}"]
+        return [f"{legs.where(int(i))}: above the ceiling of {aircraft.airframe.name}"]
     can = performance.loaded_budget(aircraft, float(top[i]), area.weather)
-    return [] if can.can_fly else [f"{legs.where(i)}: cannot be flown: {can.why}"]
+    return [] if can.can_fly else [f"{legs.where(int(i))}: cannot be flown: {can.why}"]
 
 
 def _turns(area: Area, aircraft: Aircraft, base: Base, segments: Sequence[Segment]) -> list[str]:
@@ -293,7 +293,7 @@ def _radio(area: Area, aircraft: Aircraft, legs: Legs) -> list[str]:
         linked[todo] = _reaches(area.terrain, mast, at[todo], aircraft.radio, base.mast_gain_dbi)
         linked |= np.hypot(at[:, 0] - base.x_m, at[:, 1] - base.y_m) <= NEAR_BASE_M
     without = np.bincount(leg[~linked], minlength=len(legs.dt_s))
-    return [f"{legs.where(i)}: no radio link ({aircraft.radio.name}) to any base" for i in np.flatnonzero(without)]
+    return [f"{legs.where(int(i))}: no radio link ({aircraft.radio.name}) to any base" for i in np.flatnonzero(without)]
 
 
 def _reaches(

@@ -173,6 +173,17 @@ def column(
     return Column(arcs=tuple(arcs), plan=plan, begins=begins, ends=ends)
 
 
+def flown(
+    crews: list[Crew], wave: int, steps: int, arcs: tuple[IntArray, ...], *, begins: int = 0, ends: int = 0
+) -> Column:
+    """The column that these arcs make, one array an aircraft."""
+    rows = [
+        plan_row(crew, stage_of(crew.stages, wave, begins, ends), own, steps)
+        for crew, own in zip(crews, arcs, strict=True)
+    ]
+    return Column(arcs=arcs, plan=np.stack(rows), begins=begins, ends=ends)
+
+
 def layouts(crews: list[Crew], wave: int) -> list[tuple[int, int]]:
     """The pairs of layouts that columns of a wave can lead from and to."""
     begins = max(len(crew.stages[wave]) for crew in crews)

@@ -156,6 +156,11 @@ class _Strip:
         self.touched = ways.touched(cells, lines.densify(area.border.xy_m, cells.cell_m / 8.0))
         deep = self.inward_m >= area.requirement.depth_m
         self.goal = abreast & deep
+        self.core = self.touched
+        if area.border.core_m is not None:  # a sector: sideways is through, and starts are the core's
+            self.goal |= ~abreast & ~deep & (self.inward_m >= 0.0)
+            begin_m, end_m = area.border.core_m
+            self.core = self.touched & (self.chainage_m >= begin_m) & (self.chainage_m <= end_m)
         self.zone = abreast & ~deep & ((self.inward_m >= 0.0) | self.touched)
 
 
@@ -177,7 +182,7 @@ class _Layer:
         self.x_m, self.y_m = x_m[kept], y_m[kept]
         self.inward_m = 0.5 * (found.inward_m[row, col] + found.inward_m[row1, col1])
         self.chainage_m = found.chainage_m[row, col]
-        self.on_line = found.touched[row, col] & (self.cell == self.beside)
+        self.on_line = found.core[row, col] & (self.cell == self.beside)
 
     def lying(self, index: IntArray) -> _Layer:
         """The places where somebody on foot may lie hidden: centres off the line, where there is something to fear."""

@@ -194,6 +194,8 @@ def _looked_at(area: Area, graph: CrosserGraph) -> NDArray[np.bool_]:
     lit = np.ones(len(rows), bool)
     lit[graph.cell[graph.starts]] = False
     squares = shapely.box(x_m - half, y_m - half, x_m + half, y_m + half)
+    if area.border.core_m is not None:  # all of a sector's line, not only where its crossers start
+        lit &= ~shapely.intersects(squares, shapely.LineString(area.border.xy_m))
     for zone in area.zones:
         if zone.kind == "no_look":
             lit &= ~shapely.intersects(squares, shapely.Polygon(zone.xy_m))
@@ -240,7 +242,9 @@ def view(
     area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: list[Pieces], progress: Progress = lambda *_: None
 ) -> View:
     """Rates of every aircraft's pieces on one graph, as the kernels want them."""
-    starts, cells, values, offsets = [np.zeros(1, np.int64)], [], [], [0]
+    starts, offsets = [np.zeros(1, np.int64)], [0]
+    cells: list[IntArray] = []
+    values: list[SingleArray] = []
     for k, (aircraft, pieces) in enumerate(zip(fleet, cuts, strict=True)):
         start, cell, rate_hz = rates(
             area,

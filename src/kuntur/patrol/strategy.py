@@ -56,10 +56,11 @@ class Setting(Struct, frozen=True, kw_only=True, eq=False):
     tail: int
 
 
-def setting(area: Area, *, layouts: int = 1, progress: Progress = lambda *_: None) -> Setting:
+def setting(area: Area, *, layouts: int = 1, first_layer: int = 0, progress: Progress = lambda *_: None) -> Setting:
     """Lattices, rotas, hubs and rates. Raises InfeasibleError, BorderError or ConfigError saying what binds.
 
     layouts: how many joint hub places there are at each wave boundary; which one is met is drawn, and told.
+    first_layer: of the heights that the aircraft are parted by; a neighbour's aircraft may need the ones below.
     """
     need = area.requirement
     step_s = need.crosser_step_s
@@ -82,7 +83,7 @@ def setting(area: Area, *, layouts: int = 1, progress: Progress = lambda *_: Non
         )
     duty.require_places(area)
     progress(0.0, "flight lattice")
-    nets = flight_nets(area)
+    nets = flight_nets(area, first_layer)
     sorties, hubs, lead, tail = _rotas(area, nets, wave_steps, waves, layouts)
     cells = crossers.strip(area, need.crosser_cell_m)
     graphs = [crossers.graph(area, cells, crosser, step_s) for crosser in required]
@@ -143,11 +144,11 @@ def require_window(setting: Setting) -> None:
         )
 
 
-def flight_nets(area: Area) -> list[flights.FlightNet]:
+def flight_nets(area: Area, first_layer: int = 0) -> list[flights.FlightNet]:
     """One lattice an aircraft, the lowest layer for the one that flies lowest."""
     ground = flights.relief(area)
     order = sorted(range(len(area.fleet.aircraft)), key=lambda i: (flights.height_m(area, area.fleet.aircraft[i]), i))
-    layer = {i: k for k, i in enumerate(order)}
+    layer = {i: first_layer + k for k, i in enumerate(order)}
     nets = (
         flights.net(area, ground, aircraft, layer[i], area.requirement.crosser_step_s)
         for i, aircraft in enumerate(area.fleet.aircraft)

@@ -55,7 +55,9 @@ def cell_rates(
         viewpoints,
         rate_hz,
         RATE_STEP_M,
-        (search.least_depression_rad, search.greatest_depression_rad) if camera.law is None else (-np.pi / 2.0, np.pi / 2.0),
+        (search.least_depression_rad, search.greatest_depression_rad)
+        if camera.law is None
+        else (-np.pi / 2.0, np.pi / 2.0),
         detection.VISIBLE_HEIGHT_M[target],
         refraction,
         *rays.margin(doubt),
