@@ -82,9 +82,9 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: float
     best: tuple[float, int, int] | None = None
     for m, c in itertools.product(range(1, waves + 1), range(1, waves + 3)):
         length = min(longest, m * wave_steps)
+        if m < waves:  # shorter where the cycle then has room for the turn-round
+            length = min(length, c * wave_steps - rest)
         if c < m or length <= transit or (m > 1 and length <= (m - 2) * wave_steps + 2):
-            continue
-        if c * wave_steps - length < rest and m < waves:
             continue
         worth = (length - transit) / (c * wave_steps)
         if best is None or worth > best[0] + 1e-9:
@@ -92,6 +92,8 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: float
     if best is None:
         raise cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
     _, m, c = best
+    if m < waves:
+        longest = min(longest, c * wave_steps - rest)
     flights: list[Sortie] = []
     first = round(turn * c) % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:

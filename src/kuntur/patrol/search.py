@@ -31,8 +31,8 @@ FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
 
-GROUPS: Final = 8  # parts of the border that crossers are held to
-KINDS: Final = 5  # of those, how many are followed in a round: the best ones
+GROUPS: Final = 16  # parts of the border that crossers are held to
+KINDS: Final = 8  # of those, how many are followed in a round: the best ones
 WARM: Final = 4  # rounds of multiplicative weights at first, and as long as they gain
 GAIN: Final = 0.02  # that much in WARM rounds
 STEP: Final = 1.0  # of those, on derivatives scaled to a spread of 1
