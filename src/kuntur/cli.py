@@ -305,6 +305,7 @@ def plan(
     from kuntur.ops import area as area_ops
     from kuntur.ops import certify as proofs
     from kuntur.ops import plan as ops
+    from kuntur.ops import plan_seen_picture
 
     if sectors:
         from kuntur.ops import sectors as border_ops
@@ -337,8 +338,9 @@ def plan(
         )
         ops.save_plan(strategy, to)
         ops.draw_plan(loaded, strategy, to.with_suffix(".png"))
+        pictures = plan_seen_picture.write_seen(loaded, strategy, to)
     _print_strategy(strategy)
-    say(f"{to}\n{to.with_suffix('.png')}")
+    say("\n".join(str(path) for path in (to, to.with_suffix(".png"), *pictures)))
 
 
 @app.command("size")

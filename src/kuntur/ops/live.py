@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.tracks import AlertKind
+from kuntur.ops.plan_seen import Seen
 
 LonLat = tuple[float, float]
 
@@ -136,6 +137,11 @@ class LiveWatch(Protocol):
 
     @property
     def strategy(self) -> Strategy | None: ...
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the plan sees and where its strongest attackers walk, as written beside it."""
+        ...
 
     @property
     def tasking(self) -> Tasking | None: ...

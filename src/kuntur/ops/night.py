@@ -26,7 +26,7 @@ from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.records import Actor
 from kuntur.model.tracks import Alert
 from kuntur.ops import area as area_ops
-from kuntur.ops import certify, stored
+from kuntur.ops import certify, plan_seen, plan_seen_picture, stored
 from kuntur.ops import plan as plan_ops
 from kuntur.ops import review as review_ops
 from kuntur.ops import survey as survey_ops
@@ -93,6 +93,7 @@ class Night:
         self.strategy: Strategy | None = strategy
         self.tasking: Tasking | None = None
         self.plan = strategy
+        self.seen = plan_seen.load(session.folder / stored.PLAN, strategy)
         self._session = session
         self._clock = clock
         self._speed = speed
@@ -251,6 +252,7 @@ def prepare(
         plan_ops.save_plan(strategy, folder / stored.PLAN)
         strategy = plan_ops.load_plan(folder / stored.PLAN)  # what is flown is what the file says
         plan_ops.draw_plan(area, strategy, folder / "plan.png")
+        plan_seen_picture.write_seen(area, strategy, folder / stored.PLAN)
         watchable = surveyed.sight_count > 0
         return Night(area, strategy, session, clock, speed=speed, crossers=crossers, watchable=watchable)
     except BaseException as error:
@@ -301,9 +303,12 @@ def fly_watch(
     area = area_ops.load(name, terrain, progress=lambda f, w: progress("area", f, w))
     strategy = plan_ops.load_plan(plan)
     certify.require_flyable(area, strategy)
+    shown = plan_seen.load(plan, strategy)
     clock = NightClock(watch_start(area, after_t_ns=time.time_ns()) - round(BEFORE_S * NS_PER_S))
     session = stored.open_session(area, fresh(folder), clock.now_ns)
     plan_ops.save_plan(strategy, folder / stored.PLAN)
+    if shown is not None:
+        plan_seen.save(shown, plan_seen.beside(folder / stored.PLAN))
     with Night(area, strategy, session, clock, speed=speed, crossers=crossers) as night:
         asyncio.run(night.fly_one(lambda f, w: progress("fly", f, w)))
 

@@ -18,7 +18,7 @@ from kuntur.errors import StoreError
 from kuntur.model.place import Area
 from kuntur.model.plans import Strategy, Tasking
 from kuntur.model.records import Actor, Purpose
-from kuntur.ops import maps
+from kuntur.ops import maps, plan_seen
 from kuntur.ops import plan as plan_ops
 from kuntur.ops import review as review_ops
 from kuntur.ops import trial as trials
@@ -95,7 +95,9 @@ class Follow:
 
     def __init__(self, area: Area, folder: Path, *, speed: float) -> None:
         self.area = area
-        self.strategy: Strategy | None = plan_ops.load_plan(folder / PLAN)
+        planned = plan_ops.load_plan(folder / PLAN)
+        self.strategy: Strategy | None = planned
+        self.seen = plan_seen.load(folder / PLAN, planned)
         self.tasking: Tasking | None = read(folder / TASKING, Tasking) if (folder / TASKING).exists() else None
         self._session = open_session(area, folder / "screen", time.time_ns)
         self.live = FollowedWatch(
