@@ -21,6 +21,7 @@ from kuntur.model.assets import Aircraft
 from kuntur.model.place import Area, Lattice
 from kuntur.model.plans import Certificate, Sortie, Strategy, Tasking
 from kuntur.ops.live import AircraftView, AlertView, FootprintView, LiveView, LonLat, TrackView
+from kuntur.ops.plan_seen import Feature, Seen
 
 START_T_NS = 1_790_640_000_000_000_000  # 2026-09-29 00:00 UTC, 20:00 in Bolivia
 OFFSET_M = (900.0, 2100.0, 3300.0, 1500.0)
@@ -88,11 +89,52 @@ def _strategy(area: Area) -> Strategy:
     )
 
 
+def _seen(area: Area) -> Seen:
+    """Made-up exposure, growing from west to east with a blind strip, and one made-up route."""
+    low, high = area.border.xy_m.min(axis=0) - 500.0, area.border.xy_m.max(axis=0) + 500.0
+    cells = grid.lattice(area.terrain, 240.0, (*low.tolist(), *high.tolist()))
+    rate = np.tile(np.linspace(0.0, 6.0, cells.cols), (cells.rows, 1))
+    rate[0] = np.nan
+    length_m = float(lines.chainages(area.border.xy_m)[-1])
+    parts = max(2, int(length_m // 1000.0))
+    start = lines.point_at(area.border.xy_m, 0.5 * length_m)
+    lat, lon = frames.to_geodetic(area.frame, start[0] + np.array([0.0, 2500.0]), start[1] + np.array([0.0, 0.0]))
+    return Seen(
+        features=(
+            Feature(
+                geometry={"type": "LineString", "coordinates": np.column_stack([lon, lat]).tolist()},
+                properties={
+                    "layer": "route",
+                    "rank": 1,
+                    "detection_prob": 0.47,
+                    "chainage_m": round(0.5 * length_m),
+                    "begins_t_s": 3600.0,
+                    "through_t_s": 7200.0,
+                    "attacker": "attack",
+                },
+            ),
+        ),
+        schedule_sha256="",
+        crosser_class="walker",
+        crosser_name="Walker",
+        attacker="The best route found for a crosser who knows the strategy but not tonight's draw.",
+        simulated=("sketched terrain",),
+        from_s=3600.0,
+        until_s=7200.0,
+        cells=cells,
+        per_hour=tuple(None if math.isnan(one) else one for one in rate.ravel().tolist()),
+        edges_m=tuple(1000.0 * k for k in range(parts + 1)),
+        floor_prob=(None, *(0.41 + 0.01 * k for k in range(parts - 1))),
+        attack_prob=(None, *(0.47 + 0.01 * k for k in range(parts - 1))),
+    )
+
+
 class DemoWatch:
     """A `LiveWatch` and its own `LiveSource`. speed: simulated seconds a second; acknowledged: what arrived here."""
 
     def __init__(self, area: Area, *, speed: float = 20.0, head_start_s: float = 0.0) -> None:
         self.area, self.strategy, self.speed = area, _strategy(area), speed
+        self.seen: Seen | None = _seen(area)
         self.live = self
         self.started_s = time.monotonic() - head_start_s / speed
         self.acknowledged: list[tuple[str, str, str]] = []

@@ -53,6 +53,7 @@ def create_app(watch: LiveWatch, *, token: str, actor: str = "operator", static:
             "tiles": tiles.TerrainTiles(watch.area.terrain),
             "voids": tiles.void_mask(watch.area.terrain),
             "freshness_picture": None,
+            "seen": _seen_picture(watch),
         }
     )
     guarded = Router("/", route_handlers=[*routes.GUARDED], guards=[require_token])
@@ -66,6 +67,14 @@ def create_app(watch: LiveWatch, *, token: str, actor: str = "operator", static:
         ),
         debug=False,
     )
+
+
+def _seen_picture(watch: LiveWatch) -> tuple[bytes, tiles.Bounds] | None:
+    """What the plan sees as a picture and where it lies, once: it does not change while the watch runs."""
+    if watch.seen is None:
+        return None
+    picture = tiles.GridPicture(watch.area.frame, watch.seen.cells)
+    return picture.render(tiles.seen_rgba(watch.seen.rates())), picture.bounds
 
 
 def open_socket(host: str = "127.0.0.1", port: int = 8642) -> socket.socket:

@@ -15,7 +15,17 @@ from numpy.typing import ArrayLike
 from kuntur.geodesy import frames, lines
 from kuntur.model.place import Area, CrosserClass, LocalFrame
 from kuntur.model.plans import Certificate, Tasking
-from kuntur.server.tiles import FRESHNESS_CLASSES, MIN_ZOOM, Bounds, FreshnessClass, TerrainTiles, bounds
+from kuntur.ops.plan_seen import Seen
+from kuntur.server.tiles import (
+    FRESHNESS_CLASSES,
+    MIN_ZOOM,
+    SEEN_CLASSES,
+    Bounds,
+    FreshnessClass,
+    SeenClass,
+    TerrainTiles,
+    bounds,
+)
 
 Feature = dict[str, Any]
 KM_M: Final = 1000.0
@@ -38,6 +48,20 @@ class TerrainFacts(Struct, frozen=True, kw_only=True):
     voids: Bounds | None
 
 
+class SeenFacts(Struct, frozen=True, kw_only=True):
+    """What the plan sees, but for its picture and routes: whose, for which hours, and the border part by part."""
+
+    bounds: Bounds
+    classes: tuple[SeenClass, ...]
+    crosser_name: str
+    attacker: str
+    from_s: float
+    until_s: float
+    edges_m: tuple[float, ...]
+    floor_prob: tuple[float | None, ...]
+    attack_prob: tuple[float | None, ...]
+
+
 class Meta(Struct, frozen=True, kw_only=True):
     """What the page must know before its first picture. focus: border and bases, which the map fits to."""
 
@@ -53,6 +77,7 @@ class Meta(Struct, frozen=True, kw_only=True):
     freshness: Bounds
     freshness_classes: tuple[FreshnessClass, ...]
     certificate: Certificate | None
+    seen: SeenFacts | None
     crossers: tuple[CrosserClass, ...]
     simulated: tuple[str, ...]
     languages: tuple[str, ...] = ("en", "es")
@@ -103,8 +128,32 @@ def _sorties(area: Area, tasking: Tasking) -> Iterator[Feature]:
         )
 
 
-def area_features(area: Area, tasking: Tasking | None) -> dict[str, Any]:
-    """GeoJSON FeatureCollection; layers: border, chainage, country, zone, road, place, base, sortie."""
+def _routes(seen: Seen) -> Iterator[Feature]:
+    """The strongest routes found and the hubs, and a point where each route is through, for its label."""
+    for one in seen.features:
+        yield {"type": "Feature", "geometry": one.geometry, "properties": one.properties}
+        if one.properties["layer"] == "route":
+            end = one.geometry["coordinates"][-1]
+            yield _feature("route_end", "Point", end, **{k: one.properties[k] for k in ("rank", "detection_prob")})
+
+
+def seen_facts(seen: Seen, picture: Bounds) -> SeenFacts:
+    return SeenFacts(
+        bounds=picture,
+        classes=SEEN_CLASSES,
+        crosser_name=seen.crosser_name,
+        attacker=seen.attacker,
+        from_s=seen.from_s,
+        until_s=seen.until_s,
+        edges_m=seen.edges_m,
+        floor_prob=seen.floor_prob,
+        attack_prob=seen.attack_prob,
+    )
+
+
+def area_features(area: Area, tasking: Tasking | None, seen: Seen | None = None) -> dict[str, Any]:
+    """GeoJSON FeatureCollection; layers: border, chainage, country, zone, road, place, base, sortie, route, route_end,
+    hub."""
     frame = area.frame
     features = list(_border(area))
     for zone in area.zones:
@@ -120,6 +169,8 @@ def area_features(area: Area, tasking: Tasking | None) -> dict[str, Any]:
         features.append(_feature("base", "Point", at, id=base.id, name=base.name, alt_msl_m=base.alt_msl_m))
     if tasking is not None:
         features.extend(_sorties(area, tasking))
+    if seen is not None:
+        features.extend(_routes(seen))
     return {"type": "FeatureCollection", "features": features}
 
 
@@ -131,6 +182,7 @@ def meta(
     freshness: Bounds,
     certificate: Certificate | None,
     simulated: tuple[str, ...],
+    seen: SeenFacts | None = None,
 ) -> Meta:
     """The page's facts about this area and this plan."""
     terrain, xy = area.terrain, area.border.xy_m
@@ -160,6 +212,7 @@ def meta(
         freshness=freshness,
         freshness_classes=FRESHNESS_CLASSES,
         certificate=certificate,
+        seen=seen,
         crossers=area.crossers,
         simulated=simulated,
     )

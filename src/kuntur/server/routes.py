@@ -103,7 +103,7 @@ def terrain_tile(
 def area(state: State) -> dict[str, Any]:
     """The area as GeoJSON: what stands still on the map."""
     watch: LiveWatch = state.watch
-    return features.area_features(watch.area, watch.tasking)
+    return features.area_features(watch.area, watch.tasking, watch.seen)
 
 
 @get("/api/meta", sync_to_thread=False)
@@ -117,6 +117,7 @@ def meta(state: State) -> features.Meta:
         freshness=_freshness_picture(state).bounds,
         certificate=watch.strategy.certificate if watch.strategy else None,
         simulated=watch.strategy.simulated if watch.strategy else (),
+        seen=features.seen_facts(watch.seen, state.seen[1]) if watch.seen else None,
     )
 
 
@@ -134,6 +135,14 @@ def freshness(state: State) -> Response[bytes]:
     age_s, _ = state.watch.live.freshness()
     body = _freshness_picture(state).render(tiles.freshness_rgba(age_s))
     return Response(body, media_type="image/png")
+
+
+@get("/api/seen.png", sync_to_thread=False)
+def seen(state: State) -> Response[bytes]:
+    """What the plan sees, over `Meta.seen.bounds`."""
+    if state.seen is None:
+        raise NotFoundException("Nothing is written beside this plan of what it sees.")
+    return Response(state.seen[0], media_type="image/png")
 
 
 @get("/api/voids.png", sync_to_thread=False)
@@ -154,4 +163,4 @@ def acknowledge(
     return Acknowledged(alert_id=alert_id, acknowledged=True)
 
 
-GUARDED: Final[list[HTTPRouteHandler]] = [area, meta, freshness, voids, acknowledge, terrain_tile]
+GUARDED: Final[list[HTTPRouteHandler]] = [area, meta, freshness, seen, voids, acknowledge, terrain_tile]

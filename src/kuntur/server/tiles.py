@@ -58,6 +58,24 @@ FRESHNESS_CLASSES: Final = (
 )
 
 
+class SeenClass(Struct, frozen=True, kw_only=True):
+    """One step of the legend: `from_per_hour` expected detections or more, up to the next step (None: never seen)."""
+
+    from_per_hour: float | None
+    rgba: tuple[int, int, int, int]
+
+
+# One hue from pale to deep, so that more is darker on every ground; what is never seen is of another hue.
+SEEN_CLASSES: Final = (
+    SeenClass(from_per_hour=None, rgba=(122, 52, 104, 150)),
+    SeenClass(from_per_hour=0.0, rgba=(242, 246, 216, 120)),
+    SeenClass(from_per_hour=0.5, rgba=(167, 216, 180, 130)),
+    SeenClass(from_per_hour=1.0, rgba=(79, 179, 191, 140)),
+    SeenClass(from_per_hour=2.0, rgba=(42, 127, 176, 155)),
+    SeenClass(from_per_hour=4.0, rgba=(23, 63, 125, 170)),
+)
+
+
 def png(pixels: ByteArray) -> bytes:
     """(rows, cols, 3 or 4) uint8 as a PNG file."""
     buffer = io.BytesIO()
@@ -199,6 +217,16 @@ def freshness_rgba(age_s: NDArray[np.float32]) -> ByteArray:
     rgba = palette[np.searchsorted([step.from_s or 0.0 for step in steps[1:]], age_s, side="right")]
     rgba[np.isinf(age_s)] = never.rgba
     rgba[np.isnan(age_s)] = 0
+    return rgba
+
+
+def seen_rgba(per_hour: FloatArray) -> ByteArray:
+    """Colours (rows, cols, 4) of what a plan sees; NaN is clear, 0 is never."""
+    never, *steps = SEEN_CLASSES
+    palette = np.array([step.rgba for step in steps], np.uint8)
+    rgba = palette[np.searchsorted([step.from_per_hour or 0.0 for step in steps[1:]], per_hour, side="right")]
+    rgba[per_hour == 0.0] = never.rgba
+    rgba[np.isnan(per_hour)] = 0
     return rgba
 
 
