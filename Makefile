@@ -1,6 +1,6 @@
 # Set-up is split into stamps, so that a second run costs less than a second.
 #   make demo [HEADLESS=1]   make test   make test-all   make check   make lock   make bench-visibility
-#   make wheel   make clean
+#   make bench-wide   make bench-plan   make wheel   make clean
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -20,7 +20,7 @@ PAGE_SOURCES := $(shell [ ! -d web ] || find web -type f -not -path 'web/node_mo
 
 GEOID_SHA256 := c02a6eb70a7a78efebe5adf3ade626eb75390e170bb8b3f36136a2c28f5326a0
 
-.PHONY: setup core geoid page demo test test-all check lock bench-visibility bench-wide wheel clean
+.PHONY: setup core geoid page demo test test-all check lock bench-visibility bench-wide bench-plan wheel clean
 
 setup: core geoid page
 
@@ -121,6 +121,10 @@ bench-visibility: setup $(PEERS)/.installed
 # 36 one-degree tiles through the command line, by one process and by Dask workers: seven minutes, 6 GB of disk
 bench-wide: setup
 	@$(BIN)/python benchmarks/wide.py
+
+# the frozen patrol instances: an hour and a half with its default solving times; plans are kept in build/bench/plans
+bench-plan: setup
+	@$(BIN)/python benchmarks/plan.py $(PLAN_FLAGS)
 
 wheel: setup
 	@$(PIP) wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .

@@ -36,12 +36,13 @@ KINDS: Final = 8  # of those, how many are followed in a round: the best ones
 WARM: Final = 4  # rounds of multiplicative weights at first, and as long as they gain
 GAIN: Final = 0.02  # that much in WARM rounds
 STEP: Final = 1.0  # of those, on derivatives scaled to a spread of 1
-RADIUS: Final = 0.02  # of the trust region at first: how far a probability may move in one round
-LEAST_RADIUS: Final = 0.006
-MOST_RADIUS: Final = 0.2
+RADIUS: Final = 0.3  # of the trust region at first: by what share of itself a probability may change in a round
+LEAST_RADIUS: Final = 0.004
+MOST_RADIUS: Final = 1.0
+SLACK: Final = 0.1  # probability that a column is taken to have at least, when it comes to changing it
 CUTS: Final = 160  # kept: the latest, and those that bound the last step
 HOTTEST: Final = 0.02  # temperature of the crossers' choice of start in those rounds
-TEMPERATURE: Final = 0.006  # later: of the crossers' choice of start: many nearly best ones show at once
+TEMPERATURE: Final = 0.02  # later, times the radius: nearly best starts show at once while steps are large
 BATCH: Final = 8  # candidates priced in one sweep: the kernel's lanes
 NOISES: Final = (0.0, 0.3, 0.6, 1.0)  # strength of the noise on the flow that candidates aim at
 FLOW_MEMORY: Final = 0.75  # of the flow of the rounds before
@@ -150,10 +151,10 @@ def step(found: Search, left: float, *, threads: int = 2) -> None:
         _cut(found, responses)
     better = floor - found.best_floor
     if better > 0.0:
-        found.radius = found.radius if warm else min(MOST_RADIUS, 1.4 * found.radius)
+        found.radius = found.radius if warm else min(MOST_RADIUS, 1.5 * found.radius)
         found.best_floor, found.sigma = floor, list(found.trial)
     else:
-        found.radius = found.radius if warm else max(LEAST_RADIUS, 0.8 * found.radius)
+        found.radius = found.radius if warm else max(LEAST_RADIUS, 0.6 * found.radius)
     found.history.append((floor, found.best_floor))
     if left > 0.1:
         _follow_flow(found, responses)
@@ -205,7 +206,7 @@ def _respond(found: Search, mixture: Mixture, bounds: list[Bound], warm: bool, t
                 mixture,
                 bound,
                 found.rng,
-                temperature=HOTTEST if warm else TEMPERATURE,
+                temperature=HOTTEST if warm else TEMPERATURE * found.radius,
                 threads=threads,
                 kinds=kinds,
                 weight=weight / weight.sum(),
@@ -270,13 +271,12 @@ def _renew(
     if not candidates:
         return
     plan = np.stack([c.plan for c in candidates])
-    old = np.array([c.begins for c in found.columns[wave]]) == begins
+    known = len(next(r for r in responses if r is not None).survival[wave][0])  # others came in this round
+    old = np.flatnonzero(np.array([c.begins for c in found.columns[wave][:known]]) == begins)
     survival, worth = np.zeros(len(candidates)), 0.0
     for view, bound, response in zip(found.views, bounds, responses, strict=True):
         if response is not None:
-            priced = game.price(
-                view, plan, wave, bound, response, begins=begins, ends=ends, temperature=TEMPERATURE, threads=threads
-            )
+            priced = game.price(view, plan, wave, bound, response, begins=begins, ends=ends, threads=threads)
             survival += response.weight @ priced
             worth += float(response.weight @ (response.survival[wave][:, old] @ found.trial[wave][old]))
     for i in np.argsort(survival)[:2]:
@@ -340,7 +340,8 @@ def _next(found: Search) -> None:
             which.append((w, begins))
         first += len(wave)
     equal = csr_array((np.ones(len(sums)), ([r for r, _ in sums], [c for _, c in sums])), shape=(len(which), n + 1))
-    low, high = np.maximum(at - found.radius, 0.0), np.minimum(at + found.radius, 1.0)
+    reach = found.radius * (at + SLACK)
+    low, high = np.maximum(at - reach, 0.0), np.minimum(at + reach, 1.0)
     answer = linprog(
         np.append(np.zeros(n), 1.0),
         A_ub=np.hstack([rows, -np.ones((len(rows), 1))]),
