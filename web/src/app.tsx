@@ -3,8 +3,10 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { follow } from './live.ts';
 import { STALE_S } from './limits.ts';
+import type { Group } from './map/style.ts';
 import { type Look, MapView, type Room } from './map/view.ts';
 import { Alerts } from './panels/Alerts.tsx';
+import { Border } from './panels/Border.tsx';
 import { Fleet } from './panels/Fleet.tsx';
 import { Layers } from './panels/Layers.tsx';
 import { Badges, InWords, OldData, Stop } from './panels/Notices.tsx';
@@ -17,6 +19,7 @@ import { WORDS } from './words.ts';
 const KEPT = 'kuntur.look';
 const RETRY_MS = 3000;
 const NARROW_PX = 900;
+const CHART_PX = 214; // what the border's chart takes of the map's height
 
 interface Still {
   meta: Meta;
@@ -27,7 +30,7 @@ function firstLook(): Look {
   const fallback: Look = {
     theme: 'night',
     language: navigator.language.startsWith('es') ? 'es' : 'en',
-    shown: { freshness: true, footprints: true, sorties: true, trails: true, zones: true, ground: true },
+    shown: { freshness: true, seen: false, routes: false, footprints: true, sorties: true, trails: true, zones: true, ground: true },
     relief3d: false,
   };
   try {
@@ -38,9 +41,19 @@ function firstLook(): Look {
   }
 }
 
+/** Two colourings of the same ground are never shown at once. */
+function shownWith(shown: Look['shown'], group: Group, on: boolean): Look['shown'] {
+  const other = { freshness: 'seen', seen: 'freshness' }[group as string];
+  return { ...shown, ...(on && other ? { [other]: false } : {}), [group]: on };
+}
+
 /** The part of the map that no panel covers. */
-const room = (): Room =>
-  innerWidth < NARROW_PX ? { top: 76, bottom: 30, left: 20, right: 240 } : { top: 84, bottom: 74, left: 268, right: 352 };
+const room = (chart: boolean): Room => {
+  const low = chart ? CHART_PX : 0;
+  return innerWidth < NARROW_PX
+    ? { top: 76, bottom: 30 + low, left: 20, right: 240 }
+    : { top: 84, bottom: 74 + low, left: 268, right: 352 };
+};
 
 /** Meta and area, asked for until the server answers. */
 function useStill(session: Session) {
@@ -148,10 +161,12 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
   const map = useRef<MapView | null>(null);
   const [drawable, setDrawable] = useState(true);
   const words = WORDS[look.language];
+  const chart = meta.seen !== null && (look.shown.seen || look.shown.routes);
+  const charted = useRef(chart);
 
   useEffect(() => {
     try {
-      map.current = new MapView(holder.current!, session, meta, area, look, room(), {
+      map.current = new MapView(holder.current!, session, meta, area, look, room(chart), {
         onReady: () => (document.documentElement.dataset.map = 'ready'),
         onAlert: setChosen,
         onCursor: setCursor,
@@ -160,7 +175,7 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
       setDrawable(false);
       return;
     }
-    const resized = () => map.current?.setRoom(room());
+    const resized = () => map.current?.setRoom(room(charted.current));
     addEventListener('resize', resized);
     return () => {
       removeEventListener('resize', resized);
@@ -169,6 +184,12 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
   }, []);
   useEffect(() => map.current?.setLook(look), [look]);
   useEffect(() => map.current?.setArea(area), [area]);
+  useEffect(() => {
+    if (charted.current === chart) return;
+    charted.current = chart;
+    map.current?.setRoom(room(chart));
+    map.current?.fit();
+  }, [chart]);
   useEffect(() => {
     if (view) map.current?.update(view);
   }, [view]);
@@ -202,7 +223,8 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
             look={look}
             classes={meta.freshness_classes}
             words={words}
-            onShow={(group, on) => setLook((l) => ({ ...l, shown: { ...l.shown, [group]: on } }))}
+            seen={meta.seen}
+            onShow={(group, on) => setLook((l) => ({ ...l, shown: shownWith(l.shown, group, on) }))}
             onRelief3d={(relief3d) => setLook((l) => ({ ...l, relief3d }))}
             onFit={() => map.current?.fit()}
           />
@@ -221,6 +243,7 @@ function Screen({ session, still, setArea, onRefused, look, setLook }: ScreenPro
           onAcknowledge={acknowledge}
         />
       </aside>
+      {drawable && meta.seen && chart && <Border seen={meta.seen} certificate={meta.certificate} words={words} />}
       <Badges meta={meta} view={view} words={words} />
       <footer class="foot quiet">
         <span class="cursor">{cursor ? position(cursor[1], cursor[0]) : ''}</span>

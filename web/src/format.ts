@@ -43,6 +43,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** Hours and minutes after the start of the watch, as H:MM. */
+export const clockOf = (seconds: number) => `${Math.floor(seconds / 3600)}:${two(Math.floor((seconds % 3600) / 60))}`;
+
 export function position(latDeg: number, lonDeg: number): string {
   return `${Math.abs(latDeg).toFixed(5)}° ${latDeg < 0 ? 'S' : 'N'}  ${Math.abs(lonDeg).toFixed(5)}° ${lonDeg < 0 ? 'W' : 'E'}`;
 }

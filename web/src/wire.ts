@@ -83,8 +83,27 @@ export interface FreshnessClass {
   rgba: [number, number, number, number];
 }
 
+export interface SeenClass {
+  from_per_hour: number | null;
+  rgba: [number, number, number, number];
+}
+
+/** What the plan sees; probabilities are of the parts of the border between edges_m, null where no way through begins. */
+export interface Seen {
+  bounds: Bounds;
+  classes: SeenClass[];
+  crosser_name: string;
+  attacker: string;
+  from_s: number;
+  until_s: number;
+  edges_m: number[];
+  floor_prob: (number | null)[];
+  attack_prob: (number | null)[];
+}
+
 export interface Certificate {
   floor: number;
+  floor_planning: number;
   attack: number;
   ceiling: number;
   leak: number;
@@ -117,6 +136,7 @@ export interface Meta {
   freshness: Bounds;
   freshness_classes: FreshnessClass[];
   certificate: Certificate | null;
+  seen: Seen | null;
   crossers: { id: string; name: string; required: boolean }[];
   simulated: string[];
   languages: string[];

@@ -17,6 +17,8 @@ export interface Palette {
   borderCasing: string;
   road: string;
   sortie: string;
+  route: string;
+  hub: string;
   look: string;
   aircraft: [number, number, number];
   aircraftEdge: [number, number, number];
@@ -45,6 +47,8 @@ export const PALETTES: Record<Theme, Palette> = {
     borderCasing: '#0a0f14',
     road: '#7d8f9f',
     sortie: '#b9cbdb',
+    route: '#ff5fa2',
+    hub: '#ffe08a',
     look: '#56b4e9',
     aircraft: [226, 243, 255],
     aircraftEdge: [8, 16, 24],
@@ -71,6 +75,8 @@ export const PALETTES: Record<Theme, Palette> = {
     borderCasing: '#fff8e7',
     road: '#7a6a55',
     sortie: '#24435c',
+    route: '#b0005c',
+    hub: '#e0a800',
     look: '#005f9e',
     aircraft: [10, 40, 66],
     aircraftEdge: [255, 255, 255],

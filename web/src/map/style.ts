@@ -17,6 +17,8 @@ export const FONT_STRONG = ['Kuntur Semibold'];
 /** What the operator can switch on and off -> the layers it holds. */
 export const GROUPS = {
   freshness: ['freshness'],
+  seen: ['seen'],
+  routes: ['hub', 'route-casing', 'route', 'route-end'],
   footprints: ['footprint-fill', 'footprint-line'],
   sorties: ['sortie'],
   trails: ['trail', 'track-trail'],
@@ -31,6 +33,9 @@ export const corners = (b: Bounds): [[number, number], [number, number], [number
   [b.east_deg, b.south_deg],
   [b.west_deg, b.south_deg],
 ];
+
+/** Groups that are drawn only where something was written beside the plan. */
+export const OF_THE_PLAN: readonly Group[] = ['seen', 'routes'];
 
 const EMPTY: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
@@ -120,7 +125,41 @@ function groundLayers(meta: Meta, p: Palette): LayerSpecification[] {
       paint: { 'raster-opacity': p.freshness, 'raster-fade-duration': 0, 'raster-resampling': 'nearest' },
     },
   );
+  if (meta.seen) {
+    layers.push({
+      id: 'seen',
+      type: 'raster',
+      source: 'seen',
+      layout: { visibility: 'none' },
+      paint: { 'raster-opacity': p.freshness, 'raster-fade-duration': 0, 'raster-resampling': 'nearest' },
+    });
+  }
   return layers;
+}
+
+/** The strongest attacks found on this plan, the strongest of all widest, and the hubs they know. */
+function routeLayers(p: Palette): LayerSpecification[] {
+  const line = { 'line-cap': 'round', 'line-join': 'round', visibility: 'none' } as const;
+  const width = (first: number, other: number): ExpressionSpecification => ['case', ['==', ['get', 'rank'], 1], first, other];
+  return [
+    {
+      id: 'hub',
+      type: 'circle',
+      source: 'area',
+      filter: only('hub'),
+      layout: { visibility: 'none' },
+      paint: { 'circle-radius': 3.6, 'circle-color': p.hub, 'circle-stroke-color': p.borderCasing, 'circle-stroke-width': 1.2 },
+    },
+    {
+      id: 'route-casing',
+      type: 'line',
+      source: 'area',
+      filter: only('route'),
+      layout: line,
+      paint: { 'line-color': p.borderCasing, 'line-width': width(7, 5), 'line-opacity': 0.8 },
+    },
+    { id: 'route', type: 'line', source: 'area', filter: only('route'), layout: line, paint: { 'line-color': p.route, 'line-width': width(3.6, 2) } },
+  ];
 }
 
 function areaLayers(p: Palette): LayerSpecification[] {
@@ -279,6 +318,22 @@ function wordLayers(p: Palette, words: Words): LayerSpecification[] {
       paint: { ...text, 'text-color': zoneColour(p) },
     },
     {
+      id: 'route-end',
+      type: 'symbol',
+      source: 'area',
+      filter: only('route_end'),
+      layout: {
+        visibility: 'none',
+        'text-field': ['concat', ['to-string', ['round', ['*', 100, ['get', 'detection_prob']]]], ' %'],
+        'text-font': FONT_STRONG,
+        'text-size': ['case', ['==', ['get', 'rank'], 1], 14, 11.5],
+        'text-anchor': 'left',
+        'text-offset': [0.4, 0],
+        'text-allow-overlap': true,
+      },
+      paint: { ...text, 'text-color': p.route },
+    },
+    {
       id: 'chainage',
       type: 'symbol',
       source: 'area',
@@ -331,7 +386,7 @@ function wordLayers(p: Palette, words: Words): LayerSpecification[] {
 }
 
 export function layers(meta: Meta, palette: Palette, words: Words): LayerSpecification[] {
-  return [...groundLayers(meta, palette), ...areaLayers(palette), ...movingLayers(palette), ...wordLayers(palette, words)];
+  return [...groundLayers(meta, palette), ...areaLayers(palette), ...routeLayers(palette), ...movingLayers(palette), ...wordLayers(palette, words)];
 }
 
 export function style(meta: Meta, area: GeoJSON.FeatureCollection, palette: Palette, words: Words, origin: string): StyleSpecification {
@@ -344,6 +399,9 @@ export function style(meta: Meta, area: GeoJSON.FeatureCollection, palette: Pale
     trails: { type: 'geojson', data: EMPTY },
     tracks: { type: 'geojson', data: EMPTY },
   };
+  if (meta.seen) {
+    sources.seen = { type: 'image', url: `${origin}/api/seen.png`, coordinates: corners(meta.seen.bounds) };
+  }
   if (meta.terrain.voids) {
     sources.voids = { type: 'image', url: `${origin}/api/voids.png`, coordinates: corners(meta.terrain.voids) };
   }

@@ -144,7 +144,7 @@ export class MapView {
     }
     for (const [group, ids] of Object.entries(GROUPS)) {
       const visibility = look.shown[group as Group] ? 'visible' : 'none';
-      for (const id of ids) this.map.setLayoutProperty(id, 'visibility', visibility);
+      for (const id of ids) if (this.map.getLayer(id)) this.map.setLayoutProperty(id, 'visibility', visibility);
     }
     this.setRelief3d(look.relief3d);
     if (look.shown.freshness) this.refreshFreshness();

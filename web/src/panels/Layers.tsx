@@ -1,21 +1,22 @@
 import type { Look } from '../map/view.ts';
-import type { Group } from '../map/style.ts';
-import type { FreshnessClass } from '../wire.ts';
+import { type Group, OF_THE_PLAN } from '../map/style.ts';
+import type { FreshnessClass, Seen } from '../wire.ts';
 import type { Words } from '../words.ts';
 import { Frame } from './signs.tsx';
 
 interface Props {
   look: Look;
   classes: FreshnessClass[];
+  seen: Seen | null;
   words: Words;
   onShow(group: Group, on: boolean): void;
   onRelief3d(on: boolean): void;
   onFit(): void;
 }
 
-const ORDER: Group[] = ['freshness', 'footprints', 'sorties', 'trails', 'zones', 'ground'];
+const ORDER: Group[] = ['freshness', 'seen', 'routes', 'footprints', 'sorties', 'trails', 'zones', 'ground'];
 
-export function Layers({ look, classes, words, onShow, onRelief3d, onFit }: Props) {
+export function Layers({ look, classes, seen, words, onShow, onRelief3d, onFit }: Props) {
   return (
     <section class="panel layers" aria-label={words.layers}>
       <h2>
@@ -24,10 +25,11 @@ export function Layers({ look, classes, words, onShow, onRelief3d, onFit }: Prop
           <Frame />
         </button>
       </h2>
-      {ORDER.map((group) => (
+      {ORDER.filter((group) => seen || !OF_THE_PLAN.includes(group)).map((group) => (
         <div key={group}>
           <Switch name={words[group]} id={group} on={look.shown[group]} onChange={(on) => onShow(group, on)} />
-          {group === 'freshness' && look.shown.freshness && <Legend classes={classes} words={words} />}
+          {group === 'freshness' && look.shown.freshness && <Legend steps={ages(classes, words)} unit={words.minutes} />}
+          {group === 'seen' && look.shown.seen && seen && <Legend steps={rates(seen, words)} unit={words.perHour} title={words.seenHelp} />}
         </div>
       ))}
       <Switch name={words.relief3d} id="relief3d" on={look.relief3d} onChange={onRelief3d} />
@@ -45,20 +47,32 @@ function Switch({ name, id, on, onChange }: { name: string; id: string; on: bool
   );
 }
 
-function Legend({ classes, words }: { classes: FreshnessClass[]; words: Words }) {
-  const label = (c: FreshnessClass, next: FreshnessClass | undefined) => {
-    if (c.from_s === null) return words.never;
-    return next?.from_s ? `<${next.from_s / 60}` : `>${c.from_s / 60}`;
-  };
+type Step = [rgba: number[], label: string];
+
+function ages(classes: FreshnessClass[], words: Words): Step[] {
+  return classes.map((c, i) => {
+    const next = classes[i + 1]?.from_s;
+    return [c.rgba, c.from_s === null ? words.never : next ? `<${next / 60}` : `>${c.from_s / 60}`];
+  });
+}
+
+function rates(seen: Seen, words: Words): Step[] {
+  return seen.classes.map((c, i) => {
+    const next = seen.classes[i + 1]?.from_per_hour;
+    return [c.rgba, c.from_per_hour === null ? words.never : next ? `<${next === 0.5 ? '½' : next}` : `>${c.from_per_hour}`];
+  });
+}
+
+function Legend({ steps, unit, title }: { steps: Step[]; unit: string; title?: string }) {
   return (
-    <ol class="legend">
-      {classes.map((c, i) => (
-        <li key={c.from_s}>
-          <i style={{ background: `rgb(${c.rgba.slice(0, 3).join(',')})` }} />
-          {label(c, classes[i + 1])}
+    <ol class="legend" title={title}>
+      {steps.map(([rgba, label]) => (
+        <li key={label}>
+          <i style={{ background: `rgb(${rgba.slice(0, 3).join(',')})` }} />
+          {label}
         </li>
       ))}
-      <li class="unit">{words.minutes}</li>
+      <li class="unit">{unit}</li>
     </ol>
   );
 }
