@@ -200,6 +200,45 @@ def test_the_map_lives(browser: Browser, serving: Serving) -> None:
     page.context.close()
 
 
+def test_what_the_plan_sees_is_switched_on(browser: Browser, serving: Serving) -> None:
+    """The layers of the plan, the chart of the border, and who the attacker is, in both languages."""
+    seen = Watched(browser)
+    page = seen.page
+    page.goto(serving.address)
+    page.wait_for_selector("html[data-map=ready]")
+    assert page.locator(".panel.border").count() == 0
+    page.click("button.menu")
+    page.click("label:has(input[name=freshness])")
+    page.click("button.menu")
+    page.wait_for_timeout(500)
+    bare = seen.shot()
+    page.click("button.menu")
+    page.click("label:has(input[name=seen])")
+    page.click("label:has(input[name=routes])")
+    assert not page.locator("input[name=freshness]").is_checked()
+    page.click("button.menu")
+    chart = page.locator(".panel.border")
+    chart.wait_for()
+    parts = [
+        (float(one.get_attribute("data-floor") or "nan"), float(one.get_attribute("data-attack") or "nan"))
+        for one in chart.locator(".part").all()
+    ]
+    told = serving.watch.seen
+    assert told is not None
+    expected = np.array([told.floor_prob, told.attack_prob], float).T
+    assert np.array(parts) == pytest.approx(expected, nan_ok=True)
+    assert "sees no draw (not proven)" in chart.inner_text()
+    assert told.crosser_name in chart.inner_text()
+    page.wait_for_timeout(1500)
+    assert "/api/seen.png" in seen.paths
+    assert (np.abs(seen.shot() - bare).max(axis=-1) > 25).mean() > 0.1
+    page.click("button.language")
+    page.wait_for_selector(".panel.border:has-text('no el sorteo (no demostrado)')")
+    assert seen.faults() == []
+    assert seen.hosts <= LOOPBACK
+    page.context.close()
+
+
 def test_three_numbers_never_one(words: Watched, serving: Serving) -> None:
     page = words.page
     page.goto(serving.address)

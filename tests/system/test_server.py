@@ -176,12 +176,42 @@ def test_our_country_is_written_on_our_side(area: Area) -> None:
 # --- who may ask
 
 
-@pytest.mark.parametrize("path", ["/api/area", "/api/meta", "/api/freshness.png", "/tiles/terrain/10/315/563.png"])
+@pytest.mark.parametrize(
+    "path", ["/api/area", "/api/meta", "/api/freshness.png", "/api/seen.png", "/tiles/terrain/10/315/563.png"]
+)
 def test_nothing_of_the_watch_is_told_without_the_token(client: TestClient, path: str) -> None:
     with client:
         assert client.get(path).status_code == 401
         assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
         assert client.get(path, headers=BEARER).status_code in (200, 404)
+
+
+def test_what_the_plan_sees_is_handed_on_as_written(client: TestClient, watch: DemoWatch) -> None:
+    assert watch.seen is not None
+    with client:
+        meta = client.get("/api/meta", headers=BEARER).json()["seen"]
+        assert meta["floor_prob"] == list(watch.seen.floor_prob) and meta["attack_prob"] == list(watch.seen.attack_prob)
+        drawn = client.get("/api/area", headers=BEARER).json()["features"]
+        layers = [one["properties"]["layer"] for one in drawn]
+        assert layers.count("route") == layers.count("route_end") == 1
+        rgba = picture(client.get("/api/seen.png", headers=BEARER).content)
+        colours = {tuple(int(v) for v in pixel) for pixel in rgba.reshape(-1, 4)}
+        never, *_, most = (one.rgba for one in tiles.SEEN_CLASSES)
+        assert {(0, 0, 0, 0), never, most} <= colours <= {(0, 0, 0, 0), *(one.rgba for one in tiles.SEEN_CLASSES)}
+
+
+def test_a_plan_with_nothing_beside_it_is_shown_without(watch: DemoWatch, page: Path) -> None:
+    watch.seen = None
+    with TestClient(server.create_app(watch, token=TOKEN, static=page), base_url="http://127.0.0.1:8642") as client:
+        assert client.get("/api/meta", headers=BEARER).json()["seen"] is None
+        assert client.get("/api/seen.png", headers=BEARER).status_code == 404
+
+
+def test_seen_colours_follow_the_legend() -> None:
+    rates = np.array([[0.0, 0.01, 0.5, 3.9, 4.0, 50.0, np.nan]])
+    classes = [c.rgba for c in tiles.SEEN_CLASSES]
+    expected = [classes[0], classes[1], classes[2], classes[4], classes[5], classes[5], (0, 0, 0, 0)]
+    assert [tuple(int(v) for v in pixel) for pixel in tiles.seen_rgba(rates)[0]] == expected
 
 
 @pytest.mark.parametrize("host", ["rebound.example:8642", "127.0.0.1.rebound.example", ""])

@@ -66,6 +66,13 @@ def test_the_flown_night_on_the_screen(watching: tuple[subprocess.Popen[str], st
         assert "SKETCHED TERRAIN" in page.locator(".badges").inner_text()
         assert "SIMULATED" in page.locator(".badges").inner_text()
 
+        # What the plan sees, its strongest attackers and the border by the kilometre, as written beside the plan.
+        page.click("button.menu")
+        page.click("label:has(input[name=seen])")
+        page.click("label:has(input[name=routes])")
+        page.click("button.menu")
+        page.wait_for_selector(".panel.border .part[data-floor]:not([data-floor=''])", state="attached")
+
         assert seen.hosts and seen.hosts <= LOOPBACK
         assert seen.faults() == []
         browser.close()
