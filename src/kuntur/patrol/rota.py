@@ -59,11 +59,12 @@ Stages = tuple[tuple[tuple[Stage, ...], ...], ...]
 """stages[wave][i][j]: from layout i at the wave's beginning to layout j at its end."""
 
 
-def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: float) -> tuple[Sortie, ...]:
+def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, kind: int = 1) -> tuple[Sortie, ...]:
     """The flights of one aircraft's night: as much time over the strip as endurance and turn-round allow.
 
     A cycle of c waves holds one flight over m <= c waves, no longer than the endurance, with the turn-round outside it.
-    `turn`: share of the cycle by which this aircraft's is shifted, so that those of a kind do not rest together.
+    `turn`: waves by which this aircraft's cycle is shifted. kind: of how many whose flights are short against the watch
+    it is one; they spread their rests evenly over the cycle, and fly shorter where the turn-round then fits in.
     Raises InfeasibleError when no flight reaches the strip and returns.
     """
     out = fewest_steps(net, net.base_node)
@@ -79,28 +80,34 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: float
             f"{net.usable_s / 60.0:.0f} min",
         )
     rest = math.ceil(net.aircraft.turnround_s / net.step_s)
+    legs = max(base_legs(net))
     best: tuple[float, int, int] | None = None
     for m, c in itertools.product(range(1, waves + 1), range(1, waves + 3)):
         length = min(longest, m * wave_steps)
-        if m < waves:  # shorter where the cycle then has room for the turn-round
-            length = min(length, c * wave_steps - rest)
         if c < m or length <= transit or (m > 1 and length <= (m - 2) * wave_steps + 2):
             continue
+        if c * wave_steps - length < rest and m < waves:
+            length = c * wave_steps - rest  # shorter, where that leaves room for both ends of the flight
+            if kind == 1 or m < 2 or length - (m - 2) * wave_steps < 2 * (legs + max(SPARE_STEPS)):
+                continue
         worth = (length - transit) / (c * wave_steps)
         if best is None or worth > best[0] + 1e-9:
             best = (worth, m, c)
     if best is None:
         raise cannot(net.aircraft, "has no rota: its turn-round leaves no wave to fly in")
     _, m, c = best
-    if m < waves:
+    if m < waves and kind > 1:
         longest = min(longest, c * wave_steps - rest)
     flights: list[Sortie] = []
-    first = round(turn * c) % c if c < waves else 0  # a flight through the whole watch is not shifted
+    shift = turn if kind == 1 else round(turn * c / kind)
+    first = shift % c if c < waves else 0  # a flight through the whole watch is not shifted
     if first and min(first, m) * wave_steps > transit:
         flights += _flight(0, min(first, m), wave_steps, longest, rest if first <= m else 0, transit)
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
-        flights += _flight(wave, span, wave_steps, longest, rest if c == m and wave + c < waves else 0, transit)
+        after = rest if c == m and wave + c < waves else 0
+        usual = max(0, (m * wave_steps - after - longest) // 2) if kind > 1 else 0  # also where the watch cuts it off
+        flights += _flight(wave, span, wave_steps, longest, after, transit, usual)
     return tuple(in_whole_legs(net, flight, wave_steps) for flight in flights)
 
 
@@ -130,14 +137,17 @@ def _climb_out_s(net: FlightNet) -> float:
     return float((net.arc_use_s[out] - net.arc_steps[out] * net.step_s).max())
 
 
-def _flight(wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float) -> list[Sortie]:
-    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left."""
+def _flight(
+    wave: int, span: int, wave_steps: int, longest: int, rest_after: int, transit: float, least_start: int = 0
+) -> list[Sortie]:
+    """One flight in waves wave .. wave + span - 1: landed `rest_after` before their end, centred in what is left, but
+    not before step `least_start` of them."""
     room = span * wave_steps - rest_after
-    length = min(longest, room)
+    start = max((room - min(longest, room)) // 2, least_start)
+    length = min(longest, room - start)
     if length <= transit:
         return []
-    start = wave * wave_steps + (room - length) // 2
-    return [Sortie(take_off=start, landing=start + length)]
+    return [Sortie(take_off=wave * wave_steps + start, landing=wave * wave_steps + start + length)]
 
 
 def stage_of(stages: Stages, wave: int, begins: int = 0, ends: int = 0) -> Stage:

@@ -32,6 +32,7 @@ WEIGHT_TOTAL: Final = 1_000_000
 LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped before the weights are rounded
 LEAST_WINDOW: Final = 2.0  # times the median fastest crossing; in less, starting early or late is a way out
 HUB_SHARES: Final = (0.25, 0.75)  # of its stretch of the border: where an aircraft that stays up is, turn about: tuned
+SHORT_SHARE: Final = 0.3  # of the watch: aircraft that fly for less rest in turn, the others stay up together: tuned
 HUB_ASIDE: Final = 0.3  # of a drone's share of the border: how far from its base the other layouts' hubs are: tuned
 HUB_DEPTH_SHARE: Final = 0.4  # of the required depth behind the border, where hubs are wanted: tuned
 LAUNCH_APART_M: Final = 75.0  # an aircraft has climbed this far when the next one leaves the same base
@@ -164,13 +165,16 @@ def _rotas(
     Those that stay up share the border among them, in the order of their bases; others stay near theirs.
     """
     need = area.requirement
-    kinds = [net.aircraft.airframe.id for net in nets]
-    turns: dict[str, int] = {}
+    short = [net.usable_s < SHORT_SHARE * need.duration_s for net in nets]
+    kinds = [(net.aircraft.airframe.id, "" if brief else net.base.id) for net, brief in zip(nets, short, strict=True)]
+    turns: dict[tuple[str, str], int] = {}
     sorties: list[tuple[rota.Sortie, ...]] = [()] * len(nets)
     taken: dict[tuple[str, str], list[tuple[int, int]]] = {}  # (base, which end) -> steps and gaps of who stays up
     for i in sorted(range(len(nets)), key=lambda i: flights.height_m(area, nets[i].aircraft)):
         net, kind = nets[i], kinds[i]
-        alone = rota.rota(area, net, wave_steps, waves, turn=turns.get(kind, 0) / kinds.count(kind))
+        alone = rota.rota(
+            area, net, wave_steps, waves, turn=turns.get(kind, 0), kind=kinds.count(kind) if short[i] else 1
+        )
         sorties[i] = duty.in_hours(area, net, alone, wave_steps, waves)
         turns[kind] = turns.get(kind, 0) + 1
         if _stays(sorties[i], wave_steps):
