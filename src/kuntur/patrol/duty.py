@@ -116,8 +116,8 @@ def staffed(
 ) -> list[tuple[Sortie, ...]]:
     """The flights that the bases' crews can hold in the air: the longest first, others cut down or left out.
 
-    InfeasibleError when a base's crews leave none of its aircraft's flights. Flights that were staffed stay as they are
-    when shorter ones are added.
+    InfeasibleError when a base's crews leave none of its aircraft's flights. Longest first is not the best packing: the
+    same flights staffed again may be cut further, never beyond what the crews hold.
     """
     result: list[list[Sortie]] = [[] for _ in nets]
     for base in area.bases:
