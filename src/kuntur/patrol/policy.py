@@ -39,7 +39,7 @@ def expected_view(area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: 
     for aircraft, pieces in zip(fleet, cuts, strict=True):
         table = _mean_by_piece(pieces) @ _rates(area, aircraft, graph, pieces)
         table.sort_indices()
-        starts.append(table.indptr[1:].astype(np.int64) + starts[-1][-1])
+        starts.append(table.indptr[1:].astype(np.int64) + sum(len(known) for known in cells))
         cells.append(table.indices.astype(np.int32))
         factors.append(exposure.factors(table.data, graph.step_s))
         offsets.append(offsets[-1] + table.shape[0])

@@ -35,6 +35,7 @@ GROUPS: Final = 16  # parts of the border that crossers are held to
 KINDS: Final = 8  # of those, how many are followed in a round: the best ones
 WARM: Final = 4  # rounds of multiplicative weights at first, and as long as they gain
 GAIN: Final = 0.02  # that much in WARM rounds
+PLATEAU: Final = 0.02  # below this floor somebody passes almost unseen: sharp cuts have no slope there, soft ones have
 STEP: Final = 1.0  # of those, on derivatives scaled to a spread of 1
 RADIUS: Final = 0.3  # of the trust region at first: by what share of itself a probability may change in a round
 LEAST_RADIUS: Final = 0.004
@@ -168,6 +169,8 @@ def step(found: Search, left: float, *, threads: int = 2) -> None:
 
 def _warm(found: Search) -> bool:
     """Whether multiplicative weights still pay: the best floor rose by GAIN within the last WARM rounds."""
+    if found.best_floor < PLATEAU:
+        return True
     past = found.history[-WARM - 1] if len(found.history) > WARM else (0.0, -1.0)
     return (not found.cuts and found.best_floor >= past[1] + GAIN) or len(found.history) <= WARM
 

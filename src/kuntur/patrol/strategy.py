@@ -29,7 +29,7 @@ IntArray = NDArray[np.int32]
 Progress = Callable[[float, str], None]
 
 WEIGHT_TOTAL: Final = 1_000_000
-LEAST_SHARE: Final = 0.004  # columns drawn less often than this are dropped before the weights are rounded
+LEAST_SHARE: Final = 0.0001  # columns drawn less often than this are dropped before the weights are rounded
 LEAST_WINDOW: Final = 2.0  # times the median fastest crossing; in less, starting early or late is a way out
 HUB_SHARES: Final = (0.25, 0.75)  # of its stretch of the border: where an aircraft that stays up is, turn about: tuned
 SHORT_SHARE: Final = 0.3  # of the watch: aircraft that fly for less rest in turn, the others stay up together: tuned
