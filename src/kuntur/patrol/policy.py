@@ -35,7 +35,9 @@ def expected_view(area: Area, fleet: list[Aircraft], graph: CrosserGraph, cuts: 
 
     Nobody is seen abroad or inside a no-look zone.
     """
-    starts, cells, factors, offsets = [np.zeros(1, np.int64)], [], [], [0]
+    starts, offsets = [np.zeros(1, np.int64)], [0]
+    cells: list[IntArray] = []
+    factors: list[SingleArray] = []
     for aircraft, pieces in zip(fleet, cuts, strict=True):
         table = _mean_by_piece(pieces) @ _rates(area, aircraft, graph, pieces)
         table.sort_indices()

@@ -305,8 +305,8 @@ def _tidy(found: Search) -> None:
     """Forget columns that have had no probability for a while, and cuts that have not mattered."""
     keep_all = []
     for wave, sigma in enumerate(found.sigma):
-        sigma = sigma if found.cuts else np.maximum(sigma, found.trial[wave])
-        found.idle[wave] = np.where(sigma > NEARLY, 0, found.idle[wave] + 1).astype(np.int32)
+        used = sigma if found.cuts else np.maximum(sigma, found.trial[wave])
+        found.idle[wave] = np.where(used > NEARLY, 0, found.idle[wave] + 1).astype(np.int32)
         keep = found.idle[wave] <= KEPT
         keep_all.append(keep)
         found.columns[wave] = list(itertools.compress(found.columns[wave], keep))
