@@ -10,6 +10,7 @@ Aircraft of neighbours keep apart in height: sectors use two sets of layers in t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -68,27 +69,26 @@ class Border(Struct, frozen=True, kw_only=True):
 
 
 def split(area: Area, count: int, *, margin_m: float = MARGIN_M) -> list[Sector]:
-    """`count` sectors of equal length, each with the aircraft whose bases lie abreast of its core.
-
-    Raises InfeasibleError naming a sector without aircraft.
-    """
+    """`count` sectors, each with the aircraft of neighbouring bases; cores meet half way between one's bases and the
+    next's. Raises InfeasibleError when there are fewer bases with aircraft than sectors."""
     length_m = float(lines.chainages(area.border.xy_m)[-1])
-    ends = np.linspace(0.0, length_m, count + 1)
+    manned = {one.base_id for one in area.fleet.aircraft}
     at_m = {
         base.id: float(lines.inward_offset(area.border.xy_m, area.border.ours, base.x_m, base.y_m)[0][0])
         for base in area.bases
+        if base.id in manned
     }
+    if count > len(at_m):
+        raise InfeasibleError(
+            f"{count} sectors need aircraft at {count} bases; the fleet is stationed at {len(at_m)}.",
+            remedy="Choose fewer sectors, or station aircraft at more bases.",
+        )
+    groups = [list(part) for part in np.array_split(sorted(at_m, key=lambda base: at_m[base]), count)]
+    ends = [0.0, *(0.5 * (at_m[a[-1]] + at_m[b[0]]) for a, b in itertools.pairwise(groups)), length_m]
     found = []
-    for k in range(count):
-        from_m, to_m = float(ends[k]), float(ends[k + 1])
-        own = [b for b, m in at_m.items() if from_m <= m < to_m or (k == count - 1 and m >= to_m)]
+    for k, own in enumerate(groups):
+        from_m, to_m = ends[k], ends[k + 1]
         aircraft = tuple(one for one in area.fleet.aircraft if one.base_id in own)
-        if not aircraft:
-            raise InfeasibleError(
-                f"Sector {k + 1} of {count}, km {from_m / 1000:.0f} to {to_m / 1000:.0f}, has no aircraft: no base of "
-                "the fleet lies abreast of it.",
-                remedy="Choose fewer sectors, or station aircraft there.",
-            )
         low_m, high_m = max(0.0, from_m - margin_m), min(length_m, to_m + margin_m)
         border = replace(
             area.border,
