@@ -61,8 +61,12 @@ class Mixture(Struct, frozen=True, kw_only=True, eq=False):
 
     @property
     def layouts(self) -> tuple[int, ...]:
-        """How many layouts there are at each boundary, the end included."""
-        most = [int(ends.max(initial=0)) + 1 for ends in self.ends]
+        """How many layouts there are at each boundary, the end included; some may be met with probability 0."""
+        later = [*self.begins[1:], np.zeros(0, np.int32)]
+        most = [
+            int(max(ends.max(initial=0), begins.max(initial=0))) + 1
+            for ends, begins in zip(self.ends, later, strict=True)
+        ]
         return (len(self.start), *most)
 
 
