@@ -106,7 +106,7 @@ def rota(area: Area, net: FlightNet, wave_steps: int, waves: int, *, turn: int, 
     for wave in range(first, waves, c):
         span = min(m, waves - wave)
         after = rest if c == m and wave + c < waves else 0
-        usual = max(0, (m * wave_steps - after - longest) // 2) if kind > 1 else 0  # also where the watch cuts it off
+        usual = max(0, (m * wave_steps - after - longest) // 2)  # also where the end of the watch cuts it off
         flights += _flight(wave, span, wave_steps, longest, after, transit, usual)
     return tuple(in_whole_legs(net, flight, wave_steps) for flight in flights)
 
